@@ -1,0 +1,1 @@
+"""Search and optimisation over any dynamics: knows no world and no network."""

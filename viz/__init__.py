@@ -1,0 +1,1 @@
+"""Figures, recordings and the interactive viewer."""
