@@ -15,12 +15,25 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from planners.graph_kernels import Doubles, Floats, Ints, Longs, Memory, Question, balls, search, tarjan, trace
+from planners.graph_kernels import (
+    ENTRY,
+    NODE,
+    Doubles,
+    Floats,
+    Ints,
+    Longs,
+    Memory,
+    Question,
+    balls,
+    search,
+    tarjan,
+    trace,
+)
 
 if TYPE_CHECKING:
     import networkx
@@ -177,22 +190,8 @@ class SearchWorkspace:
     """
 
     def __init__(self, num_nodes: int) -> None:
-        def empty(kind: type) -> NDArray[Any]:
-            return np.empty(num_nodes, kind)
-
-        self.memory = Memory(
-            stamp=np.zeros(num_nodes, np.int64),
-            cost=empty(np.float64),
-            key=empty(np.float64),
-            distance=empty(np.float64),
-            parent=empty(np.int32),
-            edge=empty(np.int64),
-            place=empty(np.int32),
-            heap=empty(np.int32),
-            order=empty(np.int32),
-            goal_stamp=np.zeros(num_nodes, np.int64),
-            goal_cost=empty(np.float64),
-        )
+        nodes, heap = np.zeros(num_nodes, NODE), np.empty(num_nodes, ENTRY)
+        self.memory = Memory(nodes, heap, np.empty(num_nodes, np.int32))
         self.num_nodes = num_nodes
         self.searches = 0
 
@@ -254,7 +253,7 @@ def shortest_path(
     space = workspace or SearchWorkspace(graph.num_nodes)
     number = space.begin(graph.num_nodes)
     expanded, best, cost, complete = search(question, end, end_costs, space.memory, number)
-    nodes, edges = trace(space.memory.parent, space.memory.edge, best)
+    nodes, edges = trace(space.memory.nodes, best)
     order = space.memory.order[: min(expanded, graph.num_nodes)].copy()
     return PathResult(best >= 0, nodes, edges, cost, expanded, order, complete)
 
@@ -315,8 +314,8 @@ def distances_to(
     space = workspace or SearchWorkspace(graph.num_nodes)
     number = space.begin(graph.num_nodes)
     search(question, _NO_NODES, _NO_COSTS, space.memory, number)
-    known = space.memory.stamp[: graph.num_nodes] == number
-    return np.where(known, space.memory.cost[: graph.num_nodes], np.inf)
+    nodes = space.memory.nodes[: graph.num_nodes]
+    return np.where(nodes["stamp"] == number, nodes["cost"], np.inf)
 
 
 def strongly_connected_components(graph: SearchGraph) -> Ints:

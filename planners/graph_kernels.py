@@ -19,20 +19,30 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 
-class Memory(NamedTuple):
-    """Working memory of a search; an entry holds only if the node's stamp is the search's number."""
+# What a search knows of a node: 64 bytes, one line of the processor's cache. The fields up to ``place`` hold only if
+# ``stamp`` is the search's number, ``goal_cost`` only if ``goal_stamp`` is.
+NODE = np.dtype(
+    [
+        ("stamp", np.int64),
+        ("cost", np.float64),
+        ("distance", np.float64),
+        ("edge", np.int64),
+        ("parent", np.int32),
+        ("place", np.int32),
+        ("goal_stamp", np.int64),
+        ("goal_cost", np.float64),
+        ("unused", np.int64),
+    ]
+)
+ENTRY = np.dtype([("key", np.float64), ("node", np.int64)])
 
-    stamp: Longs
-    cost: Doubles
-    key: Doubles
-    distance: Doubles
-    parent: Ints
-    edge: Longs
-    place: Ints
-    heap: Ints
+
+class Memory(NamedTuple):
+    """Working memory of a search: [N] nodes, [N] entries of the heap, [N] nodes in the order of their expansion."""
+
+    nodes: NDArray[np.void]
+    heap: NDArray[np.void]
     order: Ints
-    goal_stamp: Longs
-    goal_cost: Doubles
 
 
 class Question(NamedTuple):
@@ -52,144 +62,131 @@ class Question(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def _float_up(memory, index):  # type: ignore[no-untyped-def]
+def _float_up(nodes, heap, index):  # type: ignore[no-untyped-def]
     """Moves the entry at ``index`` towards the heap's top until its parent is no larger."""
-    heap, key, place = memory.heap, memory.key, memory.place
-    node = heap[index]
-    value = key[node]
+    key, node = heap[index].key, heap[index].node
     while index > 0:
         above = (index - 1) >> 1
-        other = heap[above]
-        if key[other] <= value:
+        if heap[above].key <= key:
             break
-        heap[index] = other
-        place[other] = index
+        heap[index].key, heap[index].node = heap[above].key, heap[above].node
+        nodes[heap[index].node].place = index
         index = above
-    heap[index] = node
-    place[node] = index
+    heap[index].key, heap[index].node = key, node
+    nodes[node].place = index
 
 
 @njit(cache=True, nogil=True)
-def _pop(memory, size):  # type: ignore[no-untyped-def]
+def _pop(nodes, heap, size):  # type: ignore[no-untyped-def]
     """Removes and returns the node with the smallest key from a heap of ``size`` entries."""
-    heap, key, place = memory.heap, memory.key, memory.place
-    top, node = heap[0], heap[size - 1]
-    place[top] = -1
-    last = size - 1
-    value = key[node]
-    index = 0
-    while True:
-        child = 2 * index + 1
-        if child >= last:
-            break
-        if child + 1 < last and key[heap[child + 1]] < key[heap[child]]:
+    top, last = heap[0].node, size - 1
+    key, node = heap[last].key, heap[last].node
+    index, child = 0, 1
+    while child < last:
+        if child + 1 < last and heap[child + 1].key < heap[child].key:
             child += 1
-        if key[heap[child]] >= value:
+        if heap[child].key >= key:
             break
-        heap[index] = heap[child]
-        place[heap[index]] = index
-        index = child
-    if last > 0:
-        heap[index] = node
-        place[node] = index
+        heap[index].key, heap[index].node = heap[child].key, heap[child].node
+        nodes[heap[index].node].place = index
+        index, child = child, 2 * child + 1
+    heap[index].key, heap[index].node = key, node
+    nodes[node].place = index
+    nodes[top].place = -1
     return top
 
 
 @njit(cache=True, nogil=True)
-def _distance(question, node):  # type: ignore[no-untyped-def]
+def _distance(embedding, goal, node):  # type: ignore[no-untyped-def]
     """The heuristic: Euclidean distance between a node's point and the goal's, 0 without an embedding."""
-    if question.embedding.shape[0] == 0:
-        return 0.0
     total = 0.0
-    for axis in range(question.embedding.shape[1]):
-        gap = question.embedding[node, axis] - question.goal_embedding[axis]
+    for axis in range(len(goal)):
+        gap = embedding[node, axis] - goal[axis]
         total += gap * gap
     return math.sqrt(total)
 
 
-@njit(cache=True, nogil=True)
-def _relax(question, memory, number, bound, size, node, cost, parent, edge):  # type: ignore[no-untyped-def]
-    """Offers a node a new cost; returns the heap's size."""
-    seen = memory.stamp[node] == number
-    if seen and cost >= memory.cost[node]:
+@njit(cache=True, nogil=True, inline="always")
+def _relax(nodes, heap, size, number, embedding, goal, weight, bound, node, cost, parent, edge):  # type: ignore[no-untyped-def]
+    """Offers a node a new cost; returns the heap's size. Inlined: called once per edge, it is the search's cost."""
+    known = nodes[node].stamp == number
+    if known and cost >= nodes[node].cost:
         return size
-    if not seen:
-        memory.distance[node] = _distance(question, node)
+    if not known:
+        nodes[node].distance = _distance(embedding, goal, node)
     # A weight below 1 is a caller's way to keep a heuristic admissible: then it must also bound less.
-    if not cost + min(question.weight, 1.0) * memory.distance[node] <= bound:
+    if not cost + min(weight, 1.0) * nodes[node].distance <= bound:
         return size
-    if not seen:
-        memory.stamp[node] = number
-        memory.place[node] = -1
-    memory.cost[node] = cost
-    memory.key[node] = cost + question.weight * memory.distance[node]
-    memory.parent[node] = parent
-    memory.edge[node] = edge
-    if memory.place[node] < 0:
-        memory.heap[size] = node
-        memory.place[node] = size
+    place = nodes[node].place if known else -1
+    if place < 0:
+        place = size
         size += 1
-    _float_up(memory, memory.place[node])
+    nodes[node].stamp, nodes[node].cost = number, cost
+    nodes[node].parent, nodes[node].edge = parent, edge
+    heap[place].key, heap[place].node = cost + weight * nodes[node].distance, node
+    _float_up(nodes, heap, place)
     return size
 
 
 @njit(cache=True, nogil=True)
-def _begin(question, goals, goal_costs, memory, number):  # type: ignore[no-untyped-def]
-    """Marks the goals and puts the sources on the heap; returns its size."""
+def _mark_goals(nodes, number, goals, goal_costs):  # type: ignore[no-untyped-def]
+    """Writes the goals' costs into their nodes; a goal named twice takes the cheaper."""
     for index in range(len(goals)):
         node = goals[index]
-        if memory.goal_stamp[node] != number or goal_costs[index] < memory.goal_cost[node]:
-            memory.goal_stamp[node] = number
-            memory.goal_cost[node] = goal_costs[index]
-    size = 0
-    for index in range(len(question.sources)):
-        cost = question.source_costs[index]
-        size = _relax(question, memory, number, question.limit, size, question.sources[index], cost, -1, -1)
-    return size
+        if nodes[node].goal_stamp != number or goal_costs[index] < nodes[node].goal_cost:
+            nodes[node].goal_stamp = number
+            nodes[node].goal_cost = goal_costs[index]
 
 
 @njit(cache=True, nogil=True)
 def search(question, goals, goal_costs, memory, number):  # type: ignore[no-untyped-def]
     """Best-first search; returns nodes expanded, the best goal node (or -1), its cost, and whether it was finished."""
-    size = _begin(question, goals, goal_costs, memory, number)
-    expanded, best, best_cost, bound = 0, -1, np.inf, question.limit
-    priced = len(question.extra) > 0
-    while size > 0 and memory.key[memory.heap[0]] < best_cost:
-        if expanded >= question.max_expanded:
+    # Local names: numba counts references on every access to a field that is an array.
+    indptr, targets, costs, extra, sources, source_costs, embedding, goal, weight, bound, max_expanded = question
+    nodes, heap, order = memory
+    _mark_goals(nodes, number, goals, goal_costs)
+    size, expanded, best, best_cost, priced = 0, 0, -1, np.inf, len(extra) > 0
+    for index in range(len(sources)):
+        start = sources[index]
+        size = _relax(
+            nodes, heap, size, number, embedding, goal, weight, bound, start, source_costs[index], -1, np.int64(-1)
+        )
+    while size > 0 and heap[0].key < best_cost:
+        if expanded >= max_expanded:
             return expanded, best, best_cost, False
-        node = _pop(memory, size)
+        node = _pop(nodes, heap, size)
         size -= 1
-        if expanded < len(memory.order):
-            memory.order[expanded] = node
+        if expanded < len(order):
+            order[expanded] = node
         expanded += 1
-        cost = memory.cost[node]
-        if memory.goal_stamp[node] == number and cost + memory.goal_cost[node] <= bound:
-            total = cost + memory.goal_cost[node]
+        cost = nodes[node].cost
+        if nodes[node].goal_stamp == number and cost + nodes[node].goal_cost <= bound:
+            total = cost + nodes[node].goal_cost
             if total < best_cost:
                 best, best_cost, bound = node, total, total
-        for edge in range(question.indptr[node], question.indptr[node + 1]):
-            there = cost + question.costs[edge]
+        for edge in range(indptr[node], indptr[node + 1]):
+            there = cost + costs[edge]
             if priced:
-                there += question.extra[edge]
-            size = _relax(question, memory, number, bound, size, question.targets[edge], there, node, edge)
+                there += extra[edge]
+            size = _relax(nodes, heap, size, number, embedding, goal, weight, bound, targets[edge], there, node, edge)
     return expanded, best, best_cost, True
 
 
 @njit(cache=True, nogil=True)
-def trace(parents, edges, best):  # type: ignore[no-untyped-def]
+def trace(nodes, best):  # type: ignore[no-untyped-def]
     """The path to a node: its [n] nodes and [n-1] edges."""
     length = 0
     node = best
     while node >= 0:
-        node = parents[node]
+        node = nodes[node].parent
         length += 1
     path, taken = np.empty(length, np.int32), np.empty(max(length - 1, 0), np.int64)
     node = best
     for index in range(length - 1, -1, -1):
         path[index] = node
         if index > 0:
-            taken[index - 1] = edges[node]
-        node = parents[node]
+            taken[index - 1] = nodes[node].edge
+        node = nodes[node].parent
     return path, taken
 
 
@@ -213,7 +210,7 @@ def balls(indptr, targets, costs, extra, sources, limit, keep, memory, first):  
         for node in memory.order[:expanded]:
             if keep[node]:
                 nodes[used] = node
-                prices[used] = memory.cost[node]
+                prices[used] = memory.nodes[node].cost
                 used += 1
                 counts[index] += 1
     return counts, nodes[:used].copy(), prices[:used].copy()
