@@ -34,9 +34,10 @@ def load_trajectories(path: str | Path) -> Trajectories:
 def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
     """The three arrays of an OGBench file; others in it (``qpos``, ...) are not even read."""
     try:
-        if not zipfile.is_zipfile(path):
-            raise ValueError("no zip archive; it may be cut off")
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file:  # numpy would leave a damaged file open
+            if not zipfile.is_zipfile(path):
+                raise ValueError("no zip archive; it may be cut off")
+            archive = np.load(file, allow_pickle=False)
             missing = [key for key in ARRAYS if key not in archive.files]
             if not missing:
                 return {key: archive[key] for key in ARRAYS}
