@@ -13,23 +13,15 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from worlds.breadth_first import fill_distances
-from worlds.contact import move
+from worlds.compiled import record_all
 from worlds.maps import Map
-from worlds.oracle import NOISE, SUCCESS_RADIUS, direction, portal_at
-from worlds.random_stream import below, normal_pair, random_stream, uniform
 
 Protocol = Literal["navigate", "stitch"]
 Points = NDArray[np.float32]
 
-ACTION_NOISE = 0.5
-"""Standard deviation of the noise on each component of the actions."""
-STITCH_STEPS = 4
-"""Cells between the start and the goal of a stitch episode."""
 GIANT_CELLS = 192
 """Maps with at least as many cells as OGBench's giant one get its longer navigate episodes."""
 
@@ -117,7 +109,7 @@ def collect(
     for first in tqdm(range(0, episodes, block), desc="collecting", disable=not progress, leave=False):
         part = slice(first, first + block)
         outputs = (observations[part], actions[part], qpos[part], qvel[part])
-        _record_all(*places.arrays(), protocol == "stitch", seed, first, *outputs)
+        record_all(*places.arrays(), protocol == "stitch", seed, first, *outputs)
     terminals = np.zeros((episodes, length), dtype=np.float32)
     terminals[:, -1] = 1
     flat = (array.reshape(-1, 2) for array in (observations, actions))
@@ -142,80 +134,3 @@ class _Places:
 
     def arrays(self) -> tuple[NDArray, ...]:
         return tuple(np.ascontiguousarray(array) for array in vars(self).values())
-
-
-@njit(cache=True, nogil=True)
-def _near(cell: NDArray[np.int64], stream: NDArray[np.uint64]) -> tuple[float, float]:
-    """A random place near a cell's centre."""
-    x = 4 * cell[1] - 4 + NOISE * (2 * uniform(stream) - 1)
-    y = 4 * cell[0] - 4 + NOISE * (2 * uniform(stream) - 1)
-    return x, y
-
-
-@njit(cache=True, nogil=True)
-def _stitch_goal(
-    start: NDArray[np.int64], starts: NDArray[np.int64], distances: NDArray[np.int32], stream: NDArray[np.uint64]
-) -> NDArray[np.int64]:
-    """A random cell exactly ``STITCH_STEPS`` from the start, to which distances are given; else the start itself."""
-    found = 0
-    goal = start
-    for k in range(len(starts)):
-        if distances[starts[k, 0], starts[k, 1]] == STITCH_STEPS:
-            found += 1
-            if below(stream, found) == 0:  # reservoir sampling: each of them with the same probability
-                goal = starts[k]
-    return goal
-
-
-@njit(cache=True, nogil=True)
-def _action(
-    walls: NDArray[np.bool_], distances: NDArray[np.int32], x: float, y: float, stream: NDArray[np.uint64]
-) -> tuple[np.float32, np.float32]:
-    """The oracle's direction plus noise, clipped, and rounded as it is stored."""
-    dx, dy = direction(walls, distances, x, y)
-    ex, ey = normal_pair(stream)
-    ax = min(max(dx + ACTION_NOISE * ex, -1.0), 1.0)
-    ay = min(max(dy + ACTION_NOISE * ey, -1.0), 1.0)
-    return np.float32(ax), np.float32(ay)
-
-
-@njit(cache=True, nogil=True)
-def _record(walls, starts, goals, entrances, exits, stitch, stream, observations, actions, qpos, qvel):  # type: ignore[no-untyped-def]
-    """Records one episode into [T, 2] arrays."""
-    distances = np.empty(walls.shape, dtype=np.int32)
-    queue = np.empty(walls.size, dtype=np.int32)
-    start = starts[below(stream, len(starts))]
-    goal = goals[below(stream, len(goals))]
-    if stitch:
-        fill_distances(walls, start[0], start[1], distances, queue)
-        goal = _stitch_goal(start, starts, distances, stream)
-    fill_distances(walls, goal[0], goal[1], distances, queue)
-    x, y = _near(start, stream)
-    goal_x, goal_y = _near(goal, stream)
-    seen_x, seen_y, vx, vy = x, y, 0.0, 0.0
-    for t in range(len(observations)):
-        ax, ay = _action(walls, distances, x, y, stream)
-        observations[t, 0], observations[t, 1] = seen_x, seen_y
-        actions[t, 0], actions[t, 1] = ax, ay
-        qpos[t, 0], qpos[t, 1] = x, y
-        qvel[t, 0], qvel[t, 1] = vx, vy
-        x, y, vx, vy = move(walls, x, y, ax, ay)
-        seen_x, seen_y = x, y
-        success = (x - goal_x) ** 2 + (y - goal_y) ** 2 <= SUCCESS_RADIUS**2
-        if portal_at(entrances, x, y):
-            k = below(stream, len(exits))
-            x, y = exits[k, 0], exits[k, 1]
-        if success and not stitch:
-            goal = goals[below(stream, len(goals))]
-            fill_distances(walls, goal[0], goal[1], distances, queue)
-            goal_x, goal_y = _near(goal, stream)
-
-
-@njit(cache=True, parallel=True, nogil=True)
-def _record_all(  # type: ignore[no-untyped-def]
-    walls, starts, goals, entrances, exits, stitch, seed, first, observations, actions, qpos, qvel
-):
-    """Records episodes ``first``, ``first + 1``, ... into [E, T, 2] arrays."""
-    for k in prange(len(observations)):
-        stream = random_stream(seed, first + k)
-        _record(walls, starts, goals, entrances, exits, stitch, stream, observations[k], actions[k], qpos[k], qvel[k])

@@ -1,4 +1,4 @@
-"""The physics of :mod:`worlds.contact` in plain vectorised torch, for any device; see there for what it solves."""
+"""The physics of :mod:`worlds.compiled` in plain vectorised torch, for any device; see there for what it solves."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from worlds.contact import (
+from worlds.compiled import (
     ACTION_SCALE,
     D_MAX,
     D_MIN,

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from worlds.breadth_first import NEIGHBOURS, breadth_first
+from worlds.compiled import NEIGHBOURS, breadth_first
 
 FREE, WALL, ENTRANCE, EXIT = 0, 1, 2, 3
 SYMBOLS = ".#IO"

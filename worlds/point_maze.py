@@ -1,7 +1,7 @@
 """OGBench's point maze as a batched world: any number of balls side by side, on any map and any device.
 
 One step moves each ball by 0.2 world units per unit of action, then MuJoCo's soft contacts push it out of the walls
-(:mod:`worlds.contact`). Against the official environment: free motion is exact to rounding, contacts to 1e-6.
+(:mod:`worlds.compiled`). Against the official environment: free motion is exact to rounding, contacts to 1e-6.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from worlds import contact, contact_torch
+from worlds import compiled, contact_torch
+from worlds.compiled import NOISE, PORTAL_RADIUS, SUCCESS_RADIUS
 from worlds.maps import Map, as_map
-from worlds.oracle import NOISE, PORTAL_RADIUS, SUCCESS_RADIUS
 
 Backend = Literal["auto", "compiled", "torch"]
 
@@ -120,14 +120,14 @@ class PointMaze:
         if not self._compiled:
             return contact_torch.move_all(self._walls, self.position, actions)
         moved = self.position.clone()
-        contact.move_all(self._walls_array, moved.numpy(), actions.numpy())
+        compiled.move_all(self._walls_array, moved.numpy(), actions.numpy())
         return moved
 
     def _take_portals(self) -> None:
         gap = torch.cdist(self.position, self._entrances).amin(-1)
-        taken = (gap <= PORTAL_RADIUS).nonzero()[:, 0]
-        exits = torch.randint(len(self._exits), (len(taken),), generator=self.generator, device=self.device)
-        self.position[taken] = self._exits[exits]
+        # One draw per ball, taken or not, so that balls don't change each other's luck.
+        exits = torch.randint(len(self._exits), (self.num_envs,), generator=self.generator, device=self.device)
+        self.position = torch.where((gap <= PORTAL_RADIUS)[:, None], self._exits[exits], self.position)
 
     def _points(self, values: Tensor, what: str) -> Tensor:
         values = torch.as_tensor(values)
