@@ -1,0 +1,275 @@
+"""Planning by sampling action sequences: random shooting, CEM, iCEM and MPPI.
+
+All of them draw ``N`` candidates for each of ``B`` problems, roll them out in one batch, and move a normal
+distribution over actions towards the cheap ones. Spreads are in half-widths of the action box, so that one setting
+suits boxes of any size. Every planner returns the cheapest candidate that it has seen; the mean of the distribution
+is always one of the candidates. A budget ends the loop after the round in which it is used up: at least one round
+is always done.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import final
+
+import torch
+from torch import Tensor
+
+from planners.base import Box, Budget, Cost, Dynamics, Plan, Recorder
+from planners.candidates import Evaluator, PlannerError, free_actions, require_box, require_positive, white_noise
+
+
+@dataclass(frozen=True)
+class Belief:
+    """Where good actions are thought to be.
+
+    Attributes:
+        mean: [B, F, A] centre of the distribution.
+        std: [B, F, A] its spread, action units.
+        half_width: [A] half-width of the action box, the unit of all spreads.
+        elites: [B, E, F, A] the best candidates of the last round, None before it.
+    """
+
+    mean: Tensor
+    std: Tensor
+    half_width: Tensor
+    elites: Tensor | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingPlanner(ABC):
+    """The loop that all sampling planners share; a planner says how it proposes and how it refines.
+
+    Attributes:
+        horizon: steps to plan, H.
+        samples: candidates per problem and round, N.
+        iterations: rounds.
+        init_std: spread of the first round, in half-widths of the action box.
+        hold: steps for which each sampled action is held.
+        chunk: most rows (problems x candidates) in one pass of the model, to bound memory; None for all at once.
+    """
+
+    horizon: int
+    samples: int = 256
+    iterations: int = 3
+    init_std: float = 0.5
+    hold: int = 1
+    chunk: int | None = None
+
+    def __post_init__(self) -> None:
+        numbers = {"horizon": self.horizon, "samples": self.samples, "iterations": self.iterations}
+        chunk = 1 if self.chunk is None else self.chunk
+        require_positive(type(self).__name__, **numbers, init_std=self.init_std, hold=self.hold, chunk=chunk)
+
+    @final
+    @torch.no_grad()
+    def plan(
+        self,
+        dynamics: Dynamics,
+        cost: Cost,
+        start: Tensor,
+        *,
+        budget: Budget = Budget(),
+        warm_start: Tensor | None = None,
+        generator: torch.Generator | None = None,
+        recorder: Recorder | None = None,
+    ) -> Plan:
+        """Plans from [B, D] start states; see :class:`planners.base.Planner`.
+
+        ``extras`` holds the final ``mean`` and ``std``, [B, F, A].
+        """
+        box, meter = require_box(type(self).__name__, dynamics), budget.meter()
+        evaluate = Evaluator(dynamics, cost, start, self.horizon, self.hold, meter, recorder, chunk=self.chunk)
+        belief = self._first_belief(box, start, warm_start)
+        for iteration in range(self.iterations):
+            candidates = box.clip(self._propose(belief, box, iteration, generator))
+            candidates[:, 0] = belief.mean
+            scored = belief.mean
+            belief = self._refine(belief, candidates, evaluate(candidates))
+            meter.iterations += 1
+            if meter.exhausted():
+                break
+        complete = meter.iterations == self.iterations
+        if belief.mean is not scored and not meter.exhausted():
+            evaluate(belief.mean[:, None])
+        return evaluate.plan(complete, mean=belief.mean, std=belief.std)
+
+    def _first_belief(self, box: Box, start: Tensor, warm_start: Tensor | None) -> Belief:
+        free = -(-self.horizon // self.hold)
+        half = (box.high - box.low) / 2
+        mean = free_actions(warm_start, len(start), self.horizon, self.hold, box)
+        if mean is None:
+            mean = (box.low + half).expand(len(start), free, -1)
+        return Belief(mean, (self.init_std * half).expand_as(mean), half)
+
+    @abstractmethod
+    def _propose(self, belief: Belief, box: Box, iteration: int, generator: torch.Generator | None) -> Tensor:
+        """[B, N, F, A] candidates, not yet inside the box; the first is overwritten by the mean."""
+
+    @abstractmethod
+    def _refine(self, belief: Belief, candidates: Tensor, totals: Tensor) -> Belief:
+        """The belief after [B, N, F, A] candidates turned out to cost [B, N]."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class RandomShooting(SamplingPlanner):
+    """Draws uniformly from the box and keeps the best."""
+
+    iterations: int = 1
+
+    def _propose(self, belief: Belief, box: Box, iteration: int, generator: torch.Generator | None) -> Tensor:
+        batch, free, _ = belief.mean.shape
+        return box.sample((batch, self.samples, free), generator)
+
+    def _refine(self, belief: Belief, candidates: Tensor, totals: Tensor) -> Belief:
+        return belief
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class CEM(SamplingPlanner):
+    """The cross-entropy method: refits the distribution to the best candidates (Rubinstein, 1999).
+
+    Attributes:
+        elites: candidates that the distribution is refitted to.
+        momentum: share of the old mean and spread that is kept, in [0, 1).
+        min_std: least spread, in half-widths of the box.
+    """
+
+    elites: int = 16
+    momentum: float = 0.0
+    min_std: float = 0.05
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_elites(self, self.elites, self.momentum)
+
+    def _propose(self, belief: Belief, box: Box, iteration: int, generator: torch.Generator | None) -> Tensor:
+        batch, free, size = belief.mean.shape
+        return _spread(belief, white_noise((batch, self.samples, free, size), belief.mean, generator))
+
+    def _refine(self, belief: Belief, candidates: Tensor, totals: Tensor) -> Belief:
+        return _refit(belief, _cheapest(candidates, totals, self.elites), self.momentum, self.min_std)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ICEM(SamplingPlanner):
+    """CEM with noise that is correlated in time, elites carried over, and ever fewer samples (Pinneri et al., 2020).
+
+    Attributes:
+        elites: candidates that the distribution is refitted to.
+        momentum: share of the old mean and spread that is kept, in [0, 1).
+        min_std: least spread, in half-widths of the box.
+        exponent: of the noise's spectrum: 0 is white, 2 a random walk; larger is smoother in time.
+        keep: share of the elites that compete again in the next round.
+        decay: factor by which the number of samples falls every round, down to twice the elites.
+    """
+
+    elites: int = 16
+    momentum: float = 0.1
+    min_std: float = 0.05
+    exponent: float = 2.0
+    keep: float = 0.3
+    decay: float = 1.25
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_elites(self, self.elites, self.momentum)
+        require_positive("ICEM", decay=self.decay)
+
+    def _propose(self, belief: Belief, box: Box, iteration: int, generator: torch.Generator | None) -> Tensor:
+        batch, free, size = belief.mean.shape
+        count = min(self.samples, max(int(self.samples / self.decay**iteration), 2 * self.elites))
+        noise = coloured_noise((batch, count, size, free), self.exponent, belief.mean, generator)
+        candidates = _spread(belief, noise.transpose(-1, -2))
+        if belief.elites is None:
+            return candidates
+        return torch.cat([candidates, belief.elites[:, : int(self.keep * self.elites)]], dim=1)
+
+    def _refine(self, belief: Belief, candidates: Tensor, totals: Tensor) -> Belief:
+        return _refit(belief, _cheapest(candidates, totals, self.elites), self.momentum, self.min_std)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class MPPI(SamplingPlanner):
+    """Model-predictive path integral control: the mean of all candidates, weighted by cost (Williams et al., 2017).
+
+    Attributes:
+        temperature: of the weights ``exp(-excess / temperature)``; the excess over the cheapest candidate is
+            measured in the candidates' mean excess, so that it suits costs of any scale. Lower is greedier.
+    """
+
+    temperature: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_positive("MPPI", temperature=self.temperature)
+
+    def _propose(self, belief: Belief, box: Box, iteration: int, generator: torch.Generator | None) -> Tensor:
+        batch, free, size = belief.mean.shape
+        return _spread(belief, white_noise((batch, self.samples, free, size), belief.mean, generator))
+
+    def _refine(self, belief: Belief, candidates: Tensor, totals: Tensor) -> Belief:
+        weights = path_integral_weights(totals, self.temperature)
+        return replace(belief, mean=torch.einsum("bn,bnfa->bfa", weights, candidates))
+
+
+def path_integral_weights(totals: Tensor, temperature: float) -> Tensor:
+    """[B, N] costs to the [B, N] weights of MPPI, which sum to 1; an infinite cost weighs nothing."""
+    excess = totals - totals.amin(1, keepdim=True)
+    finite = excess.isfinite()
+    # Where no candidate has a finite cost, none is better than another.
+    excess = torch.where(finite, excess, torch.where(finite.any(1, keepdim=True), torch.inf, 0.0))
+    scale = torch.where(finite, excess, 0.0).sum(1, keepdim=True) / finite.sum(1, keepdim=True).clamp(min=1)
+    return torch.softmax(-excess / (temperature * scale).clamp(min=1e-12), dim=1)
+
+
+def coloured_noise(
+    shape: tuple[int, ...], exponent: float, like: Tensor, generator: torch.Generator | None = None
+) -> Tensor:
+    """[..., F] normal noise whose power falls with frequency as ``f ** -exponent``; unit variance over the draws.
+
+    Source: Timmer and Koenig, 1995, as used by iCEM.
+    """
+    steps = shape[-1]
+    if steps == 1:
+        return white_noise(shape, like, generator)
+    frequency = torch.fft.rfftfreq(steps, device=like.device, dtype=like.dtype)
+    frequency[0] = frequency[1]
+    scale = frequency ** (-exponent / 2)
+    parts = white_noise((2, *shape[:-1], len(scale)), like, generator) * scale
+    # The mean, and with an even number of steps the highest frequency, have no phase: their power is all real.
+    bare = torch.zeros(len(scale), dtype=torch.bool, device=like.device)
+    bare[0], bare[-1] = True, steps % 2 == 0
+    real = torch.where(bare, parts[0] * 2**0.5, parts[0])
+    imaginary = torch.where(bare, 0.0, parts[1])
+    variance = (torch.where(bare, 2.0, 4.0) * scale**2).sum() / steps**2
+    return torch.fft.irfft(torch.complex(real, imaginary), n=steps) / variance.sqrt()
+
+
+def _spread(belief: Belief, noise: Tensor) -> Tensor:
+    return torch.addcmul(belief.mean[:, None], belief.std[:, None], noise)
+
+
+def _cheapest(candidates: Tensor, totals: Tensor, count: int) -> Tensor:
+    """[B, E, F, A] the cheapest candidates of each problem, the best first."""
+    index = totals.topk(count, dim=1, largest=False).indices
+    return candidates[torch.arange(len(index), device=index.device)[:, None], index]
+
+
+def _refit(belief: Belief, elites: Tensor, momentum: float, min_std: float) -> Belief:
+    std, mean = torch.std_mean(elites, dim=1, correction=0)
+    std = torch.maximum(torch.lerp(std, belief.std, momentum), min_std * belief.half_width)
+    return Belief(torch.lerp(mean, belief.mean, momentum), std, belief.half_width, elites)
+
+
+def _check_elites(planner: SamplingPlanner, elites: int, momentum: float) -> None:
+    name = type(planner).__name__
+    if not 1 <= elites <= planner.samples:
+        raise PlannerError(f"{name}.elites must be 1 .. samples ({planner.samples}), not {elites}")
+    if not 0 <= momentum < 1:
+        raise PlannerError(f"{name}.momentum must be in [0, 1), not {momentum}")
