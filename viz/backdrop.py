@@ -20,15 +20,13 @@ from numpy.typing import NDArray
 
 from planners.trace import Decision
 from viz.theme import Theme
+from worlds.compiled import PORTAL_RADIUS
+from worlds.maps import CELL_SIZE, ENTRANCE, EXIT, WALL
 
-CELL = 4.0  # side of a cell, world units
-RADIUS = 0.7  # the agent's radius, world units
 BORDER = 0.55  # how much of the outermost cells is shown, in cells
 
 Array = NDArray[Any]
 CostToGo = Callable[[NDArray[np.float64]], Any]
-
-WALL, ENTRANCE, EXIT = 1, 2, 3
 
 
 class FigureError(ValueError):
@@ -59,8 +57,8 @@ class Extent:
         rows, cols = cells.shape
         rim = np.concatenate([cells[0], cells[-1], cells[:, 0], cells[:, -1]])
         shown = BORDER if np.all(rim == WALL) else 1.0
-        first = (0.5 - shown) * CELL - CELL  # cell 0 is centred at -CELL
-        return cls(first, (cols - 2.5 + shown) * CELL, first, (rows - 2.5 + shown) * CELL)
+        first = (0.5 - shown) * CELL_SIZE - CELL_SIZE  # cell 0 is centred at -CELL_SIZE
+        return cls(first, (cols - 2.5 + shown) * CELL_SIZE, first, (rows - 2.5 + shown) * CELL_SIZE)
 
     @classmethod
     def around(cls, points: Array, aspect: float, margin: float) -> Extent:
@@ -100,9 +98,9 @@ def cells_of(maze: MazeMap) -> Array:
     return cells
 
 
-def centre(cell: Array) -> Array:
-    """[..., 2] (row, column) to the [..., 2] world position of the cell's centre."""
-    return CELL * np.asarray(cell)[..., ::-1] - CELL
+def centers(cell: Array) -> Array:
+    """[..., 2] (row, column) to the [..., 2] world positions of the cells' centres."""
+    return CELL_SIZE * np.asarray(cell)[..., ::-1] - CELL_SIZE
 
 
 def targets_of(decision: Decision, goal: Array) -> list[Array]:
@@ -126,7 +124,7 @@ def _floor_path(shape: tuple[int, int], walls: bytes) -> Path:
     samples = int(np.clip(1000 // max(shape), 6, 24))
     free = np.pad(np.kron(~wall, np.ones((samples, samples), bool)).astype(float), samples)
     soft = _blur(_blur(free, 0.13 * samples).T, 0.13 * samples).T
-    xs, ys = (((np.arange(n) + 0.5) / samples - 2.5) * CELL for n in (soft.shape[1], soft.shape[0]))
+    xs, ys = (((np.arange(n) + 0.5) / samples - 2.5) * CELL_SIZE for n in (soft.shape[1], soft.shape[0]))
     generator = contour_generator(xs, ys, soft, fill_type=FillType.OuterOffset)
     polygons, offsets = cast(tuple[list[Array], list[Array]], generator.filled(0.5, np.inf))
     outlines = zip(polygons, offsets, strict=True)
@@ -147,7 +145,7 @@ def _straightened(ring: Array, tolerance: float = 1e-5) -> Array:
     """Drops the points of a [n, 2] closed ring that lie on the line between their neighbours."""
     before, after = ring - np.roll(ring, 1, 0), np.roll(ring, -1, 0) - ring
     bend = np.abs(before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0])
-    kept = ring[bend > tolerance * CELL**2]
+    kept = ring[bend > tolerance * CELL_SIZE**2]
     return kept if len(kept) > 2 else ring
 
 
@@ -191,7 +189,7 @@ def sample_cost(cells: Array, cost_to_go: CostToGo) -> HeatMap:
     per_cell = int(np.clip(260 // max(cells.shape), 3, 10))
     free = np.kron(cells != WALL, np.ones((per_cell, per_cell), bool))
     rows, cols = free.shape
-    x, y = (((np.arange(n) + 0.5) / per_cell - 1.5) * CELL for n in (cols, rows))
+    x, y = (((np.arange(n) + 0.5) / per_cell - 1.5) * CELL_SIZE for n in (cols, rows))
     points = np.stack(np.meshgrid(x, y), -1)[free]
     values = np.asarray(cost_to_go(points), dtype=float)
     if values.shape != (len(points),):
@@ -236,7 +234,7 @@ def draw_backdrop(ax: Axes, cells: Array, theme: Theme, heat: HeatMap | None = N
         _draw_heat(ax, heat, floor, theme, scale)
     ax.add_patch(PathPatch(floor, facecolor="none", edgecolor=theme.rim, linewidth=1.4 * scale, zorder=1.4))
     for kind, color in ((ENTRANCE, theme.entrance), (EXIT, theme.exit)):
-        for x, y in centre(np.argwhere(cells == kind)):
+        for x, y in centers(np.argwhere(cells == kind)):
             _draw_portal(ax, (float(x), float(y)), color, scale, inward=kind == ENTRANCE)
 
 
@@ -255,7 +253,7 @@ def show_extent(ax: Axes, extent: Extent) -> None:
 def _draw_walls(ax: Axes, extent: Extent, theme: Theme) -> None:
     """One slab with rounded corners, on which the floor is laid."""
     ax.patch.set_visible(False)
-    bend = 0.3 * CELL
+    bend = 0.3 * CELL_SIZE
     corner, size = (extent.left + bend, extent.top + bend), (extent.width - 2 * bend, extent.height - 2 * bend)
     slab = FancyBboxPatch(corner, *size, boxstyle=f"round,pad={bend}", facecolor=theme.wall, linewidth=0, zorder=0.5)
     ax.add_patch(slab)
@@ -281,7 +279,7 @@ def _draw_heat(ax: Axes, heat: HeatMap, floor: Path, theme: Theme, scale: float)
 
 def _draw_portal(ax: Axes, xy: tuple[float, float], color: str, scale: float, inward: bool) -> None:
     """Concentric rings: a filled core marks an entrance (things fall in), an open one an exit."""
-    for radius, alpha in ((1.5, 0.95), (1.0, 0.6)):
+    for radius, alpha in ((PORTAL_RADIUS, 0.95), (PORTAL_RADIUS - 0.5, 0.6)):
         ax.add_patch(Circle(xy, radius, fill=False, edgecolor=color, linewidth=1.8 * scale, alpha=alpha, zorder=1.6))
-    ax.add_patch(Circle(xy, 1.5, facecolor=color, edgecolor="none", alpha=0.18, zorder=1.5))
+    ax.add_patch(Circle(xy, PORTAL_RADIUS, facecolor=color, edgecolor="none", alpha=0.18, zorder=1.5))
     ax.add_patch(Circle(xy, 0.5, facecolor=color, edgecolor="none", alpha=0.9 if inward else 0.0, zorder=1.6))

@@ -9,9 +9,10 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from viz.backdrop import FigureError
 from viz.theme import Theme, get_theme
@@ -52,36 +53,39 @@ def scaling_figure(
                 _draw_effort(ax, chosen, effort, levels, look)
         for ax, title in zip(axes, ["success, %", *(EFFORTS[effort] for effort in efforts)], strict=True):
             _finish_scaling(ax, title, sorted({float(row["size"]) for row in rows}))
-        _write_legend(fig, axes[0], look)
+        _write_legend(fig, axes, look)
     return fig
 
 
 def training_figure(path: str | Path, theme: str | Theme = "paper") -> Figure:
-    """How training went, from its CSV log: one panel of losses, one of effective ranks, one of the rest.
+    """How training went, from its CSV log: one panel per quantity, one line per level in the level's colour.
 
-    The first column that is named ``step`` (or ``epoch``) is the horizontal axis. Columns are grouped by name:
-    those with ``loss`` go on a logarithmic axis, those with ``rank`` on their own, and the collapse diagnostics
-    (``std``, ``probe``) on a third. Other columns are not drawn.
+    Columns are named ``kind/level`` (``prediction/2``, ``rank/3``), or hold ``loss`` in their name; ``step`` is the
+    horizontal axis, and other columns are not drawn. Losses go on logarithmic axes; effective ranks, standard
+    deviations and probes, which tell a collapse, come last.
 
     Raises:
         FigureError: if the file isn't a table with such columns.
     """
     look, table = get_theme(theme), _read_csv(Path(path))
-    axis = next((name for name in ("step", "epoch") if name in table), None)
-    groups = {title: names for title, words in _GROUPS.items() if (names := _matching(table, words))}
-    if axis is None or not groups:
-        raise FigureError(f"{Path(path).name}: expected columns 'step' and losses or ranks, found {', '.join(table)}")
+    kinds = _kinds(table)
+    if "step" not in table or not kinds:
+        found = ", ".join(table) or "no numbers"
+        raise FigureError(f"{Path(path).name}: expected columns 'step' and 'loss' or 'kind/level', found {found}")
     with matplotlib.rc_context(look.rc()):
-        fig = Figure(figsize=(9.0, 3.3))
-        axes = fig.subplots(1, len(groups), squeeze=False)[0]
-        for ax, (title, names) in zip(axes, groups.items(), strict=True):
-            _draw_group(ax, title, table[axis], {name: table[name] for name in names}, look)
-            ax.set_xlabel(axis)
-        fig.tight_layout(w_pad=2.0)
+        columns = min(len(kinds), 4)
+        rows = -(-len(kinds) // columns)
+        fig = Figure(figsize=(9.0, 0.5 + 2.1 * rows))
+        axes = list(fig.subplots(rows, columns, squeeze=False).flat)
+        for ax, (kind, lines) in zip(axes, kinds.items(), strict=False):
+            _draw_kind(ax, kind, table["step"], lines, look)
+        for ax in axes[len(kinds) :]:
+            ax.set_axis_off()
+        _write_legend(fig, axes, look)
     return fig
 
 
-_GROUPS = {"loss": ("loss",), "effective rank": ("rank",), "collapse diagnostics": ("std", "probe")}
+DIAGNOSTICS = {"rank": "effective rank", "std": "smallest standard deviation", "probe": "probe, R²"}
 
 
 def _check_rows(rows: Sequence[Mapping[str, Any]], efforts: Sequence[str]) -> None:
@@ -98,10 +102,6 @@ def _check_rows(rows: Sequence[Mapping[str, Any]], efforts: Sequence[str]) -> No
             raise FigureError(f"rows[{index}].success_rate: expected a fraction in 0..1, not {row['success_rate']}")
 
 
-def _label(levels: int) -> str:
-    return "flat (1 level)" if levels == 1 else f"{levels} levels"
-
-
 def _draw_success(ax: Axes, rows: Sequence[Mapping[str, Any]], levels: int, theme: Theme) -> None:
     style = theme.level(levels)
     sizes = [float(row["size"]) for row in rows]
@@ -109,7 +109,9 @@ def _draw_success(ax: Axes, rows: Sequence[Mapping[str, Any]], levels: int, them
     intervals = np.array([row.get("ci95") or (np.nan, np.nan) for row in rows], dtype=float) * 100
     if np.isfinite(intervals).any():
         ax.fill_between(sizes, intervals[:, 0], intervals[:, 1], color=style.color, alpha=0.13, lw=0)
-    ax.plot(sizes, rates, color=style.color, marker=style.marker, ms=6.5, lw=1.8, mec=theme.halo, label=_label(levels))
+    width = max(1.2, 3.4 - 0.5 * levels)  # narrower on top: lines that coincide stay visible
+    label = "flat (1 level)" if levels == 1 else f"{levels} levels"
+    ax.plot(sizes, rates, color=style.color, marker=style.marker, ms=6.5, lw=width, mec=theme.halo, label=label)
 
 
 def _draw_effort(ax: Axes, rows: Sequence[Mapping[str, Any]], effort: str, levels: int, theme: Theme) -> None:
@@ -117,7 +119,17 @@ def _draw_effort(ax: Axes, rows: Sequence[Mapping[str, Any]], effort: str, level
     known = [(float(row["size"]), float(row[effort])) for row in rows if row.get(effort)]
     if known:
         ax.plot(*zip(*known, strict=True), color=style.color, marker=style.marker, ms=6.5, lw=1.8, mec=theme.halo)
-        ax.set_yscale("log")
+        _plain_log(ax)
+
+
+def _plain_log(ax: Axes) -> None:
+    """A logarithmic vertical axis with plain numbers; 2 and 5 are labelled too where the range is small."""
+    ax.set_yscale("log")
+    low, high = ax.dataLim.intervaly
+    subs = (1.0, 2.0, 5.0) if high < 50 * low else (1.0,)
+    ax.yaxis.set_major_locator(LogLocator(subs=subs))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    ax.yaxis.set_minor_locator(NullLocator())
 
 
 def _finish_scaling(ax: Axes, title: str, sizes: Sequence[float]) -> None:
@@ -129,18 +141,19 @@ def _finish_scaling(ax: Axes, title: str, sizes: Sequence[float]) -> None:
     ax.set_title(title, loc="left")
     if title.startswith("success"):
         ax.set_ylim(-4, 104)
-    elif ax.get_yscale() == "log":
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-        ax.yaxis.set_minor_locator(NullLocator())
 
 
-def _write_legend(fig: Figure, ax: Axes, theme: Theme) -> None:
-    handles, labels = ax.get_legend_handles_labels()
+def _write_legend(fig: Figure, axes: Sequence[Axes], theme: Theme) -> None:
+    """One legend above all panels."""
+    entries: dict[str, Artist] = {}
+    for ax in axes:
+        handles, labels = ax.get_legend_handles_labels()
+        entries |= dict(zip(labels, handles, strict=True))
     fig.legend(
-        handles, labels, loc="upper left", bbox_to_anchor=(0.01, 1.0), ncols=len(labels), frameon=False,
-        fontsize=9, labelcolor=theme.ink, columnspacing=1.6,
+        list(entries.values()), list(entries), loc="upper left", bbox_to_anchor=(0.01, 1.0), ncols=len(entries),
+        frameon=False, fontsize=9, labelcolor=theme.ink, columnspacing=1.6,
     )  # fmt: skip
-    fig.tight_layout(rect=(0, 0, 1, 0.9), w_pad=2.0)
+    fig.tight_layout(rect=(0, 0, 1, 1 - 0.32 / fig.get_figheight()), w_pad=2.0)
 
 
 def _read_csv(path: Path) -> dict[str, np.ndarray]:
@@ -161,21 +174,35 @@ def _number(text: Any) -> float:
         return float("nan")
 
 
-def _matching(table: Mapping[str, np.ndarray], words: Sequence[str]) -> list[str]:
-    return [name for name in table if any(word in name.lower() for word in words)]
+def _kinds(table: Mapping[str, np.ndarray]) -> dict[str, dict[int, np.ndarray]]:
+    """Columns by kind and level (0 where a column is of no level), diagnostics last."""
+    kinds: dict[str, dict[int, np.ndarray]] = {}
+    for name, values in table.items():
+        kind, _, level = name.rpartition("/")
+        if kind and level.isdigit():
+            kinds.setdefault(kind, {})[int(level)] = values
+        elif "loss" in name:
+            kinds.setdefault(name, {})[0] = values
+    return dict(sorted(kinds.items(), key=lambda item: _diagnostic(item[0]) is not None))
 
 
-def _draw_group(ax: Axes, title: str, x: np.ndarray, columns: Mapping[str, np.ndarray], theme: Theme) -> None:
-    """One line per column, smoothed, on its raw values drawn faintly."""
-    for index, (name, values) in enumerate(columns.items()):
-        color, dash = theme.hues[index % len(theme.hues)], ("-", "--", ":")[index // len(theme.hues) % 3]
+def _diagnostic(kind: str) -> str | None:
+    return next((title for word, title in DIAGNOSTICS.items() if kind.startswith(word)), None)
+
+
+def _draw_kind(ax: Axes, kind: str, x: np.ndarray, lines: Mapping[int, np.ndarray], theme: Theme) -> None:
+    """One line per level, smoothed, on its raw values drawn faintly."""
+    diagnostic = _diagnostic(kind)
+    for level, values in sorted(lines.items(), reverse=True):
+        color = theme.level(level).color if level else theme.ink
         known = np.isfinite(values)
-        ax.plot(x[known], values[known], color=color, alpha=0.2, lw=0.8)
-        ax.plot(x[known], _smoothed(values[known]), color=color, ls=dash, lw=1.6, label=name.replace("_", " "))
-    if title == "loss" and all(np.nanmin(values) > 0 for values in columns.values()):
-        ax.set_yscale("log")
-    ax.set_title(title, loc="left")
-    ax.legend(frameon=False, fontsize=7.5, ncols=1 + len(columns) // 7, labelcolor=theme.ink)
+        drawn = values[known] if diagnostic else _smoothed(values[known])
+        ax.plot(x[known], values[known], color=color, alpha=0.22, lw=0.8)
+        ax.plot(x[known], drawn, color=color, lw=1.6, label=f"level {level}" if level else "all levels")
+    if diagnostic is None and all(np.nanmin(values) > 0 for values in lines.values()):
+        _plain_log(ax)
+    ax.set_title(diagnostic or kind.replace("_", " "), loc="left")
+    ax.set_xlabel("step")
 
 
 def _smoothed(values: np.ndarray, share: float = 0.04) -> np.ndarray:

@@ -18,8 +18,6 @@ from matplotlib.patches import Circle, Rectangle
 
 from planners.trace import Decision, Episode, LevelView
 from viz.backdrop import (
-    CELL,
-    RADIUS,
     Array,
     CostToGo,
     Extent,
@@ -35,6 +33,8 @@ from viz.backdrop import (
 )
 from viz.curves import scaling_figure, training_figure
 from viz.theme import Theme, get_theme
+from worlds.compiled import RADIUS
+from worlds.maps import CELL_SIZE
 
 __all__ = ["FigureError", "episode_figure", "levels_figure", "save", "scaling_figure", "training_figure"]
 
@@ -171,7 +171,7 @@ def _map_figure(extent: Extent, cells: Array) -> tuple[Figure, Axes, float]:
     total = height + HEADER + FOOTER
     fig = Figure(figsize=(WIDTH, total))
     ax = fig.add_axes((0.5 - width / WIDTH / 2, FOOTER / total, width / WIDTH, height / total))
-    return fig, ax, line_scale(72 * CELL * width / extent.width)
+    return fig, ax, line_scale(72 * CELL_SIZE * width / extent.width)
 
 
 def _draw_path(ax: Axes, episode: Episode, step: int | None, theme: Theme, scale: float) -> None:

@@ -12,8 +12,6 @@ from PIL import Image
 
 from planners.trace import Decision, Episode
 from viz.backdrop import (
-    CELL,
-    RADIUS,
     CostToGo,
     Extent,
     FigureError,
@@ -26,6 +24,8 @@ from viz.backdrop import (
 )
 from viz.canvas import SUPERSAMPLING, Canvas
 from viz.theme import Theme, get_theme
+from worlds.compiled import RADIUS
+from worlds.maps import CELL_SIZE
 
 SMALLEST, LARGEST = 160, 4096  # pixels across
 SHOWN_FOR = 12  # world steps for which an event's text stays
@@ -59,7 +59,7 @@ class FrameRenderer:
         self._margin = round(0.008 * width)
         self._zoom = (width - 2 * self._margin) / self.extent.width
         self.size = (width, round(self.extent.height * self._zoom) + 2 * self.bar)
-        self._unit = line_scale(CELL * self._zoom) * 1.1 * max(width / 640, 0.6) ** 0.5
+        self._unit = line_scale(CELL_SIZE * self._zoom) * 1.1 * max(width / 640, 0.6) ** 0.5
         self._background = self._draw_background(cells, cost_to_go)
         self._dressed = lru_cache(maxsize=4)(self._dress)
 
