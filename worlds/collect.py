@@ -112,8 +112,8 @@ def collect(
         record_all(*places.arrays(), protocol == "stitch", seed, first, *outputs)
     terminals = np.zeros((episodes, length), dtype=np.float32)
     terminals[:, -1] = 1
-    flat = (array.reshape(-1, 2) for array in (observations, actions))
-    return Trajectories(*flat, terminals.reshape(-1), qpos.reshape(-1, 2), qvel.reshape(-1, 2))
+    observations, actions, qpos, qvel = (array.reshape(-1, 2) for array in (observations, actions, qpos, qvel))
+    return Trajectories(observations, actions, terminals.reshape(-1), qpos, qvel)
 
 
 @dataclass(frozen=True)

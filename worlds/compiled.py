@@ -365,19 +365,22 @@ def record_all(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _walk(walls, blocked, entrances, exits, start, goal, limit, stream):  # type: ignore[no-untyped-def]
-    """Steps that the oracle takes from start to goal, ``limit`` where it fails; ``blocked`` is what it walks around."""
+def _walk(walls, detour, entrances, exits, start, goal, limit, stream):  # type: ignore[no-untyped-def]
+    """Steps that the oracle takes from start to goal, ``limit`` where it fails; see :func:`walk_all`."""
     distances = np.empty(walls.shape, dtype=np.int32)
     queue = np.empty(walls.size, dtype=np.int32)
     x, y = start
-    goal_row, goal_column = int(goal[1] / 4 + 1.5), int(goal[0] / 4 + 1.5)
-    fill_distances(blocked, goal_row, goal_column, distances, queue)
+    row, column = int(goal[1] / 4 + 1.5), int(goal[0] / 4 + 1.5)
+    blocked = detour
+    fill_distances(blocked, row, column, distances, queue)
+    if distances[int(y / 4 + 1.5), int(x / 4 + 1.5)] < 0:
+        blocked = walls
+        fill_distances(blocked, row, column, distances, queue)
     for step in range(1, limit + 1):
+        ax, ay = direction(blocked, distances, x, y)
         if distances[int(y / 4 + 1.5), int(x / 4 + 1.5)] == 0:
             norm = math.sqrt((goal[0] - x) ** 2 + (goal[1] - y) ** 2) + 1e-6
             ax, ay = (goal[0] - x) / norm, (goal[1] - y) / norm
-        else:
-            ax, ay = direction(blocked, distances, x, y)
         x, y, _, _ = move(walls, x, y, ax, ay)
         if (x - goal[0]) ** 2 + (y - goal[1]) ** 2 <= SUCCESS_RADIUS**2:
             return step
@@ -388,10 +391,13 @@ def _walk(walls, blocked, entrances, exits, start, goal, limit, stream):  # type
 
 
 @njit(cache=True, parallel=True, nogil=True)
-def walk_all(walls, blocked, entrances, exits, starts, goals, limits, seed):  # type: ignore[no-untyped-def]
-    """[B] steps that the breadth-first oracle takes from [B, 2] starts to [B, 2] goals, at most [B] limits."""
+def walk_all(walls, detour, entrances, exits, starts, goals, limits, seed):  # type: ignore[no-untyped-def]
+    """[B] steps of the breadth-first oracle from [B, 2] starts to [B, 2] goals, at most [B] limits.
+
+    It keeps to the free cells of ``detour`` (portals count as walls) if that leads to the goal, else of ``walls``.
+    """
     steps = np.empty(len(starts), dtype=np.int64)
     for b in prange(len(starts)):
         stream = random_stream(seed, b)
-        steps[b] = _walk(walls, blocked, entrances, exits, starts[b], goals[b], limits[b], stream)
+        steps[b] = _walk(walls, detour, entrances, exits, starts[b], goals[b], limits[b], stream)
     return steps

@@ -147,10 +147,18 @@ class Map:
         horizontal = left & right & ~up & ~down
         return np.argwhere(~self.walls & ~vertical & ~horizontal)
 
-    def distances_from(self, cell: ArrayLike) -> NDArray[np.int32]:
-        """[rows, columns] breadth-first steps from a cell over the floor, portals ignored; -1 where unreachable."""
+    @cached_property
+    def walls_and_entrances(self) -> NDArray[np.bool_]:
+        """[rows, columns] true where there is wall or a portal's entrance: what to walk around to avoid portals."""
+        return self.walls | (self.cells == ENTRANCE)
+
+    def distances_from(self, cell: ArrayLike, around_portals: bool = False) -> NDArray[np.int32]:
+        """[rows, columns] breadth-first steps from a cell over the floor; -1 where unreachable.
+
+        Portal entrances are ordinary floor, unless they are to be walked around.
+        """
         row, column = (int(index) for index in np.asarray(cell))
-        return breadth_first(self.walls, row, column)
+        return breadth_first(self.walls_and_entrances if around_portals else self.walls, row, column)
 
     @cached_property
     def is_connected(self) -> bool:

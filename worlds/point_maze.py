@@ -15,7 +15,7 @@ from torch import Tensor
 
 from worlds import compiled, contact_torch
 from worlds.compiled import NOISE, PORTAL_RADIUS, SUCCESS_RADIUS
-from worlds.maps import Map, as_map
+from worlds.maps import CELL_SIZE, Map, as_map
 
 Backend = Literal["auto", "compiled", "torch"]
 
@@ -78,11 +78,13 @@ class PointMaze:
 
         Returns:
             [B, 2] float32 observations of all B balls.
+
+        Raises:
+            ValueError: where a start or goal is not on free floor.
         """
         keep = None if mask is None else ~mask.to(self.device)[:, None]
-        starts = self.sample() if starts is None else self._points(starts, "starts")
-        goals = self.sample() if goals is None else self._points(goals, "goals")
-        goals = goals.to(torch.float32)
+        starts = self.sample() if starts is None else self._floor(starts, "starts")
+        goals = (self.sample() if goals is None else self._floor(goals, "goals")).to(torch.float32)
         self.position = starts.clone() if keep is None else torch.where(keep, self.position, starts)
         self.goal = goals if keep is None else torch.where(keep, self.goal, goals)
         return self.observe()
@@ -108,6 +110,9 @@ class PointMaze:
 
         Returns:
             [B, 2] float32 observations, and [B] whether each ball is within 1.0 of its goal.
+
+        Raises:
+            ValueError: for actions of another shape, or not finite.
         """
         self.position = self._move(self._points(actions, "actions"))
         observation = self.observe()
@@ -133,7 +138,21 @@ class PointMaze:
         values = torch.as_tensor(values)
         if values.shape != (self.num_envs, 2):
             raise ValueError(f"PointMaze: {what} must be of shape ({self.num_envs}, 2), not {tuple(values.shape)}")
+        if not torch.isfinite(values).all():
+            raise ValueError(f"PointMaze: {what} must be finite numbers, found NaN or infinity")
         return values.detach().to(self.device, torch.float64).contiguous()
+
+    def _floor(self, values: Tensor, what: str) -> Tensor:
+        points = self._points(values, what)
+        cells = torch.floor(points.flip(-1) / CELL_SIZE + 1.5).long()
+        inside = ((cells >= 0) & (cells < torch.tensor(self.map.shape, device=self.device))).all(-1)
+        cells = torch.where(inside[:, None], cells, 0)  # the corner is wall
+        walled = self._walls[cells[:, 0], cells[:, 1]].nonzero()
+        if len(walled):
+            index = int(walled[0])
+            place = tuple(round(value, 3) for value in points[index].tolist())
+            raise ValueError(f"PointMaze: {what}[{index}] = {place} is not on free floor of map {self.map.name}")
+        return points
 
 
 def _is_compiled(backend: str, device: torch.device) -> bool:
