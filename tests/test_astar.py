@@ -1,0 +1,297 @@
+"""A* over a dynamics: equal to networkx on grid worlds, anytime, and honest about what it did not find."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import networkx
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from planners.astar import LatentAStar, SearchGoal
+from planners.base import Box, Budget, Discrete
+from planners.candidates import PlannerError
+
+MOVES = torch.tensor([[0.0, 1.0], [0.0, -1.0], [1.0, 0.0], [-1.0, 0.0]])
+
+
+@dataclass
+class GridWorld:
+    """A known maze as a dynamics: a move into a wall stays where it is."""
+
+    free: Tensor
+    actions: Discrete = field(default=Discrete(4))
+
+    def step(self, state: Tensor, action: Tensor) -> Tensor:
+        there = state + MOVES[action]
+        size = torch.tensor(self.free.shape)
+        inside = ((there >= 0) & (there < size)).all(-1)
+        cell = there.long().clamp(min=0).minimum(size - 1)
+        return torch.where((inside & self.free[cell[..., 0], cell[..., 1]])[..., None], there, state)
+
+
+class Flight:
+    """Free flight in the plane in 12 directions: predicted states never repeat exactly."""
+
+    actions = Discrete(12)
+
+    def step(self, state: Tensor, action: Tensor) -> Tensor:
+        angle = action.to(state.dtype) * (2 * torch.pi / 12)
+        return state + torch.stack([angle.cos(), angle.sin()], -1)
+
+
+def manhattan(states: Tensor, goals: Tensor) -> Tensor:
+    return (states - goals).abs().sum(-1)
+
+
+def euclid(states: Tensor, goals: Tensor) -> Tensor:
+    return (states - goals).norm(dim=-1)
+
+
+def aim(goal: Tensor, **more) -> SearchGoal:
+    return SearchGoal(goal, more.pop("heuristic", manhattan), more.pop("tolerance", 0.1), **more)
+
+
+def as_graph(free: Tensor, costs: dict | None = None) -> networkx.DiGraph:
+    graph = networkx.DiGraph()
+    graph.add_nodes_from(map(tuple, free.nonzero().tolist()))
+    for cell in list(graph):
+        for move in MOVES.int().tolist():
+            there = (cell[0] + move[0], cell[1] + move[1])
+            if there in graph:
+                graph.add_edge(cell, there, weight=1.0 if costs is None else costs[there])
+    return graph
+
+
+def random_cells(free: Tensor, count: int, rng: np.random.Generator) -> Tensor:
+    cells = free.nonzero()
+    return cells[torch.from_numpy(rng.integers(0, len(cells), count))].float()
+
+
+def cell(state: Tensor) -> tuple[int, int]:
+    return int(state[0]), int(state[1])
+
+
+@pytest.mark.parametrize("batch", [1, 7, 32])
+def test_equals_networkx_on_random_mazes(batch: int) -> None:
+    rng = np.random.default_rng(batch)
+    reached = 0
+    for _ in range(12):
+        free = torch.from_numpy(rng.random((15, 15)) > 0.35)
+        world, graph = GridWorld(free), as_graph(free)
+        start, goal = random_cells(free, 8, rng), random_cells(free, 8, rng)
+        plan = LatentAStar(resolution=0.5, batch=batch).plan(world, aim(goal), start)
+        for row in range(8):
+            expected = networkx.has_path(graph, cell(start[row]), cell(goal[row]))
+            assert bool(plan.complete[row]) == bool(plan.extras["found"][row]) == expected
+            if not expected:
+                continue
+            reached += 1
+            length = int(plan.extras["path_lengths"][row])
+            assert length == networkx.shortest_path_length(graph, cell(start[row]), cell(goal[row]))
+            assert plan.cost[row] == length
+            states = rollout_discrete(world, start[row], plan.actions[row, :length])
+            torch.testing.assert_close(states, plan.states[row, : length + 1])
+            assert (plan.actions[row, length:] == -1).all()
+            assert (plan.states[row, length:] == goal[row]).all()
+    assert reached > 40
+
+
+def rollout_discrete(world, start: Tensor, actions: Tensor) -> Tensor:
+    states = [start]
+    for action in actions:
+        states.append(world.step(states[-1], action))
+    return torch.stack(states)
+
+
+def test_edge_costs_equal_networkx() -> None:
+    rng = np.random.default_rng(3)
+    free = torch.from_numpy(rng.random((15, 15)) > 0.2)
+    price = torch.from_numpy(rng.uniform(1, 5, (15, 15))).float()
+    graph = as_graph(free, {tuple(c): float(price[c[0], c[1]]) for c in free.nonzero().tolist()})
+    start, goal = random_cells(free, 32, rng), random_cells(free, 32, rng)
+
+    def edge_cost(before: Tensor, after: Tensor) -> Tensor:
+        return price[after[:, 0].long(), after[:, 1].long()]
+
+    plan = LatentAStar(resolution=0.5, edge_cost=edge_cost).plan(GridWorld(free), aim(goal), start)
+    for row in range(32):
+        if plan.extras["found"][row]:
+            expected = networkx.dijkstra_path_length(graph, cell(start[row]), cell(goal[row]))
+            assert float(plan.cost[row]) == pytest.approx(expected, rel=1e-5)
+    assert plan.extras["found"].sum() > 20
+
+
+def test_unreachable_goal_is_not_complete_and_the_nearest_state_is_returned() -> None:
+    free = torch.ones(9, 9, dtype=torch.bool)
+    free[:, 4] = False
+    start, goal = torch.tensor([[4.0, 0.0]]), torch.tensor([[4.0, 8.0]])
+    plan = LatentAStar(resolution=0.5).plan(GridWorld(free), aim(goal), start)
+    assert not plan.complete.item()
+    assert not plan.extras["found"].item()
+    assert plan.extras["expanded"].item() == 36
+    assert plan.states[0, -1].tolist() == [4, 3]
+    assert plan.cost.item() == 3 + 5
+
+
+def test_problems_do_not_leak_into_each_other() -> None:
+    rng = np.random.default_rng(5)
+    free = torch.from_numpy(rng.random((15, 15)) > 0.25)
+    start, goal = random_cells(free, 6, rng), random_cells(free, 6, rng)
+    together = LatentAStar(resolution=0.5).plan(GridWorld(free), aim(goal), start)
+    for row in range(6):
+        alone = LatentAStar(resolution=0.5).plan(GridWorld(free), aim(goal[row : row + 1]), start[row : row + 1])
+        length = int(alone.extras["path_lengths"])
+        assert torch.equal(alone.actions[0], together.actions[row, :length])
+        assert alone.cost == together.cost[row]
+        assert alone.extras["expanded"] == together.extras["expanded"][row]
+
+
+def test_budgets_are_honoured_and_the_best_so_far_is_returned() -> None:
+    free = torch.ones(40, 40, dtype=torch.bool)
+    start, goal = torch.zeros(2, 2), torch.tensor([[39.0, 39.0], [0.0, 1.0]])
+    planner = LatentAStar(resolution=0.5, batch=8, weight=0)
+    world = GridWorld(free)
+    few = planner.plan(world, aim(goal), start, budget=Budget(iterations=20))
+    assert few.extras["expanded"].max() == 20
+    assert few.complete.tolist() == [False, True]
+    assert 0 < few.extras["path_lengths"][0] <= 20
+    calls = planner.plan(world, aim(goal), start, budget=Budget(model_calls=100))
+    assert 100 <= calls.model_calls < 100 + 2 * 8 * 4
+    assert not calls.complete[0]
+    assert not planner.plan(world, aim(goal), start, budget=Budget(seconds=1e-9)).complete[0]
+    capped = LatentAStar(resolution=0.5, weight=0, max_expansions=33).plan(world, aim(goal), start)
+    assert capped.extras["expanded"][0] == 33
+
+
+def test_weight_expands_less_and_bounds_the_loss() -> None:
+    rng = np.random.default_rng(7)
+    free = torch.from_numpy(rng.random((40, 40)) > 0.3)
+    start, goal = random_cells(free, 20, rng), random_cells(free, 20, rng)
+    exact = LatentAStar(resolution=0.5, batch=1).plan(GridWorld(free), aim(goal), start)
+    greedy = LatentAStar(resolution=0.5, batch=1, weight=2).plan(GridWorld(free), aim(goal), start)
+    both = exact.extras["found"]
+    assert both.sum() > 10
+    assert torch.equal(both, greedy.extras["found"])
+    assert (exact.cost[both] <= greedy.cost[both]).all()
+    assert (greedy.cost[both] <= 2 * exact.cost[both]).all()
+    assert greedy.extras["expanded"][both].sum() < exact.extras["expanded"][both].sum()
+
+
+def test_invalid_edges_are_not_taken() -> None:
+    def valid(before: Tensor, after: Tensor) -> Tensor:
+        return ~((after[:, 1] == 4) & (after[:, 0] != 8))
+
+    free = torch.ones(9, 9, dtype=torch.bool)
+    start, goal = torch.tensor([[0.0, 0.0]]), torch.tensor([[0.0, 8.0]])
+    plan = LatentAStar(resolution=0.5, valid=valid).plan(GridWorld(free), aim(goal), start)
+    assert plan.cost.item() == 8 + 2 * 8
+    assert [8.0, 4.0] in plan.states[0].tolist()
+
+
+def test_a_non_finite_prediction_is_no_edge() -> None:
+    class Broken(Flight):
+        def step(self, state: Tensor, action: Tensor) -> Tensor:
+            return torch.where((action < 6)[..., None], super().step(state, action), torch.nan)
+
+    goal = aim(torch.tensor([[4.0, 0.0]]), heuristic=euclid, tolerance=0.5)
+    plan = LatentAStar(resolution=0.5).plan(Broken(), goal, torch.zeros(1, 2))
+    assert plan.extras["found"].item()
+    assert plan.states.isfinite().all()
+
+
+def test_latent_cells_keep_a_continuous_search_small() -> None:
+    goal = aim(torch.tensor([[7.3, 5.1]]), heuristic=euclid, tolerance=0.7)
+    plan = LatentAStar(resolution=0.4).plan(Flight(), goal, torch.zeros(1, 2))
+    assert plan.complete.item()
+    assert plan.cost.item() == plan.extras["path_lengths"].item() == 9
+    assert euclid(plan.states[:, -1], goal.goal) <= 0.7
+    assert plan.extras["expanded"].item() < 300
+    coarse = LatentAStar(resolution=(2.0, 2.0)).plan(Flight(), goal, torch.zeros(1, 2))
+    assert coarse.extras["expanded"] < plan.extras["expanded"]
+
+
+def test_goal_test_may_differ_from_the_heuristic() -> None:
+    def row_gap(states: Tensor, goals: Tensor) -> Tensor:
+        return (states[:, 1] - goals[:, 1]).abs()
+
+    goal = aim(torch.tensor([[0.0, 6.0]]), distance=row_gap, heuristic=lambda states, goals: states[:, 0] * 0)
+    world = GridWorld(torch.ones(9, 9, dtype=torch.bool))
+    plan = LatentAStar(resolution=0.5).plan(world, goal, torch.tensor([[3.0, 0.0]]))
+    assert plan.cost.item() == 6
+    assert plan.states[0, -1].tolist() == [3, 6]
+
+
+def test_already_there_needs_no_action() -> None:
+    plan = LatentAStar(resolution=0.5).plan(Flight(), aim(torch.zeros(3, 2)), torch.zeros(3, 2))
+    assert plan.actions.shape == (3, 0)
+    assert plan.complete.all()
+    assert (plan.cost == 0).all()
+    assert plan.model_calls == 0
+
+
+def test_warm_start_gives_a_path_at_once() -> None:
+    free = torch.ones(30, 30, dtype=torch.bool)
+    start, goal = torch.zeros(2, 2), torch.tensor([[20.0, 20.0], [0.0, 3.0]])
+    warm = torch.full((2, 40), -1)
+    warm[0, :20], warm[0, 20:], warm[1, :3] = 0, 2, 0
+    planner = LatentAStar(resolution=0.5, weight=0)
+    few = Budget(iterations=5)
+    assert not planner.plan(GridWorld(free), aim(goal), start, budget=few).extras["found"][0]
+    plan = planner.plan(GridWorld(free), aim(goal), start, budget=few, warm_start=warm)
+    assert plan.extras["found"].all()
+    assert plan.cost.tolist() == [40, 3]
+    with pytest.raises(PlannerError, match="warm_start must be"):
+        planner.plan(GridWorld(free), aim(goal), start, warm_start=warm + 9)
+
+
+def test_goal_is_a_cost() -> None:
+    goal = aim(torch.tensor([[1.0, 0.0], [0.0, 2.0]]))
+    states = torch.randn(2, 5, 4, 2)
+    expected = (states - goal.goal[:, None, None]).abs().sum(-1)
+    torch.testing.assert_close(goal(states, torch.zeros(2, 5, 3)), expected)
+
+
+def test_recorder_sees_every_expansion() -> None:
+    rows = []
+
+    class Tape:
+        def record(self, kind: str, **data) -> None:
+            rows.append((kind, len(data["states"]), int(data["new"].sum())))
+
+    goal = aim(torch.tensor([[3.0, 3.0]]))
+    plan = LatentAStar(resolution=0.5).plan(
+        GridWorld(torch.ones(5, 5, dtype=torch.bool)), goal, torch.zeros(1, 2), recorder=Tape()
+    )
+    assert {kind for kind, _, _ in rows} == {"expansion"}
+    assert sum(count for _, count, _ in rows) == plan.model_calls == 4 * plan.extras["expanded"].item()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: LatentAStar(resolution=0), "resolution must be positive"),
+        (lambda: LatentAStar(resolution=1, batch=0), "LatentAStar.batch must be positive"),
+        (lambda: LatentAStar(resolution=1, weight=-1), "weight must not be negative"),
+        (lambda: SearchGoal(torch.zeros(2), euclid, 1), r"goal must be \[B, D\]"),
+        (lambda: SearchGoal(torch.zeros(1, 2), euclid, -1), "tolerance must not be negative"),
+        (lambda: LatentAStar(resolution=1).plan(Flight(), aim(torch.zeros(2, 2)), torch.zeros(1, 2)), "one shape"),
+        (lambda: LatentAStar(resolution=1).plan(Flight(), lambda s, a: s, torch.zeros(1, 2)), "SearchGoal"),
+        (
+            lambda: LatentAStar(resolution=(1, 1, 1)).plan(Flight(), aim(torch.zeros(1, 2)), torch.zeros(1, 2)),
+            "one number or 2, not 3",
+        ),
+    ],
+)
+def test_nonsense_gets_one_clear_line(call, message: str) -> None:
+    with pytest.raises(PlannerError, match=message):
+        call()
+
+
+def test_continuous_actions_are_refused() -> None:
+    world = Flight()
+    world.actions = Box(torch.zeros(1), torch.ones(1))
+    with pytest.raises(PlannerError, match="LatentAStar needs Discrete actions, the dynamics has Box"):
+        LatentAStar(resolution=1).plan(world, aim(torch.zeros(1, 2)), torch.zeros(1, 2))
