@@ -99,6 +99,12 @@ def test_caption_and_legend(episode: Episode) -> None:
     assert entries == ["agent", "goal", "path taken", "level 3", "level 2", "level 1"]
 
 
+def test_portals_are_explained(episode: Episode) -> None:
+    portals = Map.parse(NAMED["teleport"].replace("|", "\n"))
+    entries = [text.get_text() for text in episode_figure(portals, episode).legends[0].get_texts()]
+    assert entries[-2:] == ["portal in", "portal out"]
+
+
 def test_a_level_per_panel_zoomed_in(episode: Episode) -> None:
     figure = levels_figure(GIANT, episode, cost_to_go, strides=STRIDES)
     widths = [abs(np.subtract(*ax.get_xlim())) for ax in figure.axes]

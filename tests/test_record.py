@@ -96,6 +96,16 @@ def test_the_legend_names_the_levels_and_the_counter_moves() -> None:
     assert not np.array_equal(*top)
 
 
+def test_tall_maps_and_long_titles_fit() -> None:
+    tall = Map.parse("\n".join(["###", *["#.#"] * 20, "###"]))
+    renderer = FrameRenderer(tall, 600)
+    assert renderer.size[0] < 600 and renderer.size[1] < 1.5 * 600
+    canvas = renderer._canvas(Image.new("RGB", renderer.size))
+    assert canvas.shortened("short", 12, 200) == "short"
+    cut = canvas.shortened("a title that is far too long", 12, 80)
+    assert cut.endswith("…") and canvas.text_width(cut, 12) <= 80
+
+
 def test_news_are_of_upper_levels_and_of_late() -> None:
     episode = straight(40)
     assert news(episode, 12) == "level 2 replans"

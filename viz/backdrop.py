@@ -269,7 +269,7 @@ def _draw_heat(ax: Axes, heat: HeatMap, floor: Path, theme: Theme, scale: float)
     )
     image.set_clip_path(floor, ax.transData)
     levels = heat.isolines()
-    if np.isfinite(heat.steps).any() and len(levels):
+    if np.isfinite(heat.steps).any() and len(levels) and scale > 0.6:  # in narrow corridors they are only specks
         lines = ax.contour(
             heat.x, heat.y, _smooth(heat.steps), levels=levels, colors=theme.ink, linewidths=0.7 * scale, alpha=0.22,
             zorder=1.2,

@@ -92,11 +92,19 @@ class Canvas:
     def text(
         self, xy: tuple[float, float], text: str, color: str, size: float, anchor: str = "lm", bold: bool = False
     ) -> float:
-        """Text at a pixel of the result; returns its width in pixels."""
-        font = _font(round(size * SUPERSAMPLING), bold)
+        """Text of a size in pixels at a pixel of the result; returns its width in pixels."""
         place = (xy[0] * SUPERSAMPLING, xy[1] * SUPERSAMPLING)
-        self.draw.text(place, text, fill=rgb255(color), font=font, anchor=anchor)
-        return float(font.getlength(text)) / SUPERSAMPLING
+        self.draw.text(place, text, fill=rgb255(color), font=_font(round(size * SUPERSAMPLING), bold), anchor=anchor)
+        return self.text_width(text, size, bold)
+
+    def text_width(self, text: str, size: float, bold: bool = False) -> float:
+        """Pixels of the result that a text takes."""
+        return float(_font(round(size * SUPERSAMPLING), bold).getlength(text)) / SUPERSAMPLING
+
+    def shortened(self, text: str, size: float, room: float, bold: bool = False) -> str:
+        """As much of a text as fits in ``room`` pixels, an ellipsis at its end where it was cut."""
+        cuts = [text, *(text[:length].rstrip() + "…" for length in range(len(text) - 1, 0, -1))]
+        return next((cut for cut in cuts if self.text_width(cut, size, bold) <= room), "")
 
     def _shape(
         self, at: Array, style: LevelStyle, radius: float, fill: str = "", outline: str = "", width: float = 1.0

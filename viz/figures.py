@@ -34,12 +34,13 @@ from viz.backdrop import (
 from viz.curves import scaling_figure, training_figure
 from viz.theme import Theme, get_theme
 from worlds.compiled import RADIUS
-from worlds.maps import CELL_SIZE
+from worlds.maps import CELL_SIZE, ENTRANCE, EXIT
 
 __all__ = ["FigureError", "episode_figure", "levels_figure", "save", "scaling_figure", "training_figure"]
 
 SUFFIXES = (".png", ".svg", ".pdf")
 WIDTH = 9.0  # inches; at 100 dots per inch, the width of a README's column
+NARROWEST = 7.6  # inches that header and footer need
 HEADER, FOOTER, MARGIN = 0.42, 0.42, 0.06  # inches
 
 
@@ -76,7 +77,7 @@ def episode_figure(
             draw_decision(ax, decision, episode.goal, look, scale)
         _draw_ends(ax, episode, now, look, scale)
         _write_header(fig, episode, step, look)
-        _write_footer(fig, decision, heat, look)
+        _write_footer(fig, decision, heat, look, portals=_has_portals(cells))
     return fig
 
 
@@ -165,13 +166,17 @@ def _checked_step(episode: Episode, step: int | None) -> int:
 
 def _map_figure(extent: Extent, cells: Array) -> tuple[Figure, Axes, float]:
     """An empty figure with room for one map; also the scale of lines, smaller where cells are small."""
-    width = WIDTH - 2 * MARGIN
-    height = min(width * extent.height / extent.width, WIDTH)
+    height = min((WIDTH - 2 * MARGIN) * extent.height / extent.width, WIDTH)
     width = height * extent.width / extent.height
     total = height + HEADER + FOOTER
-    fig = Figure(figsize=(WIDTH, total))
-    ax = fig.add_axes((0.5 - width / WIDTH / 2, FOOTER / total, width / WIDTH, height / total))
+    page = WIDTH if _has_portals(cells) else max(width + 2 * MARGIN, NARROWEST)
+    fig = Figure(figsize=(page, total))
+    ax = fig.add_axes((0.5 - width / page / 2, FOOTER / total, width / page, height / total))
     return fig, ax, line_scale(72 * CELL_SIZE * width / extent.width)
+
+
+def _has_portals(cells: Array) -> bool:
+    return bool(np.isin(cells, (ENTRANCE, EXIT)).any())
 
 
 def _draw_path(ax: Axes, episode: Episode, step: int | None, theme: Theme, scale: float) -> None:
@@ -208,6 +213,7 @@ def _draw_ends(ax: Axes, episode: Episode, step: int, theme: Theme, scale: float
     if step:
         ax.plot(*start, marker="o", ms=6 * scale, mfc=theme.halo, mec=theme.ink, mew=1.6 * scale, zorder=4.6)
     centre = (float(now[0]), float(now[1]))
+    ax.plot(*centre, marker="o", ms=5.5 * scale, mfc=theme.ink, mec=theme.halo, mew=scale, zorder=2.2)  # never a speck
     ax.add_patch(Circle(centre, RADIUS, facecolor=theme.ink, edgecolor=theme.halo, lw=scale, zorder=2.2))
     ax.plot(*episode.goal, marker="*", ms=19 * scale, mfc=theme.goal, mec=theme.ink, mew=1.1 * scale, zorder=4.8)
 
@@ -217,18 +223,22 @@ def _write_header(fig: Figure, episode: Episode, step: int | None, theme: Theme)
     steps = len(episode.observations) - 1
     shown = f"step {step} of {steps}" if step is not None else f"{steps} steps"
     outcome = "goal reached" if episode.success else "goal not reached"
-    inset = MARGIN / WIDTH
+    inset = MARGIN / fig.get_figwidth()
     fig.text(inset, baseline, episode.title, fontsize=11, fontweight="bold", color=theme.ink, va="baseline")
     fig.text(1 - inset, baseline, f"{shown} · {outcome}", fontsize=9.5, color=theme.muted, ha="right", va="baseline")
 
 
-def _write_footer(fig: Figure, decision: Decision | None, heat: HeatMap | None, theme: Theme) -> None:
+def _write_footer(fig: Figure, decision: Decision | None, heat: HeatMap | None, theme: Theme, portals: bool) -> None:
     levels = len(decision.levels) if decision is not None else 0
     handles = [_agent_handle(theme), _goal_handle(theme), Line2D([], [], color=theme.ink, lw=1.8, label="path taken")]
     handles += [_level_handle(level, theme) for level in range(levels, 0, -1)]
+    if portals:
+        handles += [_portal_handle(theme.entrance, "portal in"), _portal_handle(theme.exit, "portal out")]
+    many = len(handles) > 7
     fig.legend(
         handles=handles, loc="center left", bbox_to_anchor=(0, 0.5 * FOOTER / fig.get_figheight()), ncols=len(handles),
-        frameon=False, fontsize=8.5, handletextpad=0.4, columnspacing=1.2, borderaxespad=0.1, handlelength=1.6,
+        frameon=False, fontsize=7.5 if many else 8.5, columnspacing=0.8 if many else 1.2, handletextpad=0.4,
+        borderaxespad=0.1, handlelength=1.6,
     )  # fmt: skip
     if heat is not None:
         _draw_heat_key(fig, heat, theme)
@@ -250,9 +260,13 @@ def _level_handle(level: int, theme: Theme) -> Line2D:
     )  # fmt: skip
 
 
+def _portal_handle(color: str, label: str) -> Line2D:
+    return Line2D([], [], ls="", marker="o", ms=8, mfc="none", mec=color, mew=1.8, label=label)
+
+
 def _draw_heat_key(fig: Figure, heat: HeatMap, theme: Theme) -> None:
-    height = fig.get_figheight()
-    ax = fig.add_axes((1 - 2.15 / WIDTH, 0.5 * (FOOTER - 0.11) / height, 0.95 / WIDTH, 0.11 / height))
+    width, height = fig.get_size_inches()
+    ax = fig.add_axes((1 - 1.86 / width, 0.5 * (FOOTER - 0.11) / height, 0.75 / width, 0.11 / height))
     ax.imshow(np.linspace(0, 1, 128)[None], cmap=theme.heat_map, aspect="auto", extent=(0, 1, 0, 1))
     ax.grid(False)
     ax.set(xticks=[], yticks=[])

@@ -28,6 +28,7 @@ from worlds.compiled import RADIUS
 from worlds.maps import CELL_SIZE
 
 SMALLEST, LARGEST = 160, 4096  # pixels across
+TALLEST = 1.3
 SHOWN_FOR = 12  # world steps for which an event's text stays
 
 
@@ -36,7 +37,7 @@ class FrameRenderer:
 
     Args:
         map: the maze; ``cells`` is [rows, cols].
-        width: pixels across; the height follows from the map.
+        width: pixels across, fewer where a map is so tall that its picture would be higher than ``TALLEST`` widths.
         theme: ``paper``, ``dark`` or a :class:`Theme`.
         cost_to_go: [M, 2] world positions to [M] world steps to the goal; None draws no heat map.
 
@@ -55,7 +56,8 @@ class FrameRenderer:
             raise FigureError(f"width: expected {SMALLEST}..{LARGEST} pixels, not {width}")
         self.theme, cells = get_theme(theme), cells_of(map)
         self.extent = Extent.of(cells)
-        self.bar = max(18, round(0.052 * width))
+        width = max(SMALLEST, round(width * min(1.0, TALLEST * self.extent.width / self.extent.height)))
+        self.bar = max(22, round(0.052 * width))
         self._margin = round(0.008 * width)
         self._zoom = (width - 2 * self._margin) / self.extent.width
         self.size = (width, round(self.extent.height * self._zoom) + 2 * self.bar)
@@ -74,9 +76,11 @@ class FrameRenderer:
             raise FigureError(f"step: expected 0..{last}, the episode's length, not {step}")
         decision = episode.latest(step)
         levels = len(decision.levels) if decision is not None else 0
-        canvas = self._canvas(self._dressed(levels, episode.title).copy())
+        dressed, room = self._dressed(levels)
+        canvas = self._canvas(dressed.copy())
         self._draw_episode(canvas, episode, step, decision)
-        self._write_status(canvas, episode, step)
+        self._write_header(canvas, episode, step)
+        self._write_news(canvas, news(episode, step), room)
         return canvas.result()
 
     def _draw_background(self, cells: np.ndarray, cost_to_go: CostToGo | None) -> Image.Image:
@@ -96,20 +100,17 @@ class FrameRenderer:
     def _canvas(self, image: Image.Image) -> Canvas:
         return Canvas(image, self.extent, (self._margin, self.bar), self._zoom, self._unit)
 
-    def _dress(self, levels: int, title: str) -> Image.Image:
-        """The background with the title and a legend of ``levels`` levels."""
+    def _dress(self, levels: int) -> tuple[Image.Image, float]:
+        """The background with a legend of ``levels`` levels, and the pixels left beside it."""
         canvas, theme = self._canvas(self._background.copy()), self.theme
-        width, height = self.size
-        size, middle = 0.42 * self.bar, height - 0.5 * self.bar
-        canvas.text((2 * self._margin, 0.5 * self.bar), title, theme.ink, size, bold=True)
-        x = 2.0 * self._margin + 0.4 * size
+        size, middle = 0.38 * self.bar, self.size[1] - 0.5 * self.bar
+        x = 2.0 * self._margin + 0.5 * size
         for level in range(levels, 0, -1):
-            style = theme.level(level)
-            canvas.dots(canvas.world((x, middle))[None], style, theme.halo)
-            x += canvas.text((x + 0.9 * size, middle), f"level {level}", theme.ink, 0.9 * size) + 2.4 * size
+            canvas.dots(canvas.world((x, middle))[None], theme.level(level), theme.halo)
+            x += canvas.text((x + size, middle), f"level {level}", theme.ink, size) + 2.4 * size
         canvas.star(canvas.world((x, middle)), theme.goal, theme.ink)
-        canvas.text((x + 1.15 * size, middle), "goal", theme.ink, 0.9 * size)
-        return canvas.image
+        x += canvas.text((x + 1.3 * size, middle), "goal", theme.ink, size) + 2.4 * size
+        return canvas.image, self.size[0] - 2 * self._margin - x
 
     def _draw_episode(self, canvas: Canvas, episode: Episode, step: int, decision: Decision | None) -> None:
         theme = self.theme
@@ -130,13 +131,22 @@ class FrameRenderer:
         for level in coarse_first[:-1]:  # level 1 asks the world, not a level
             canvas.ring(decision.levels[level - 1].subgoal, theme.level(level), theme.halo)
 
-    def _write_status(self, canvas: Canvas, episode: Episode, step: int) -> None:
-        width, height = self.size
-        last, size = len(episode.observations) - 1, 0.42 * self.bar
+    def _write_header(self, canvas: Canvas, episode: Episode, step: int) -> None:
+        size, middle, inset = 0.42 * self.bar, 0.5 * self.bar, 2 * self._margin
+        last = len(episode.observations) - 1
         done = (" · goal reached" if episode.success else " · out of time") if step == last else ""
-        right = width - 2 * self._margin
-        canvas.text((right, 0.5 * self.bar), f"step {step} / {last}{done}", self.theme.muted, size, anchor="rm")
-        canvas.text((right, height - 0.5 * self.bar), news(episode, step), self.theme.muted, 0.9 * size, anchor="rm")
+        right = self.size[0] - inset
+        counter = f"step {step} / {last}{done}"
+        canvas.text((right, middle), counter, self.theme.muted, size, anchor="rm")
+        room = right - inset - size - canvas.text_width(counter, size)
+        canvas.text(
+            (inset, middle), canvas.shortened(episode.title, size, room, bold=True), self.theme.ink, size, bold=True
+        )
+
+    def _write_news(self, canvas: Canvas, text: str, room: float) -> None:
+        size, right = 0.38 * self.bar, self.size[0] - 2 * self._margin
+        if canvas.text_width(text, size) <= room:
+            canvas.text((right, self.size[1] - 0.5 * self.bar), text, self.theme.muted, size, anchor="rm")
 
 
 def news(episode: Episode, step: int) -> str:
