@@ -97,7 +97,7 @@ def test_the_legend_names_the_levels_and_the_counter_moves() -> None:
 
 
 def test_tall_maps_and_long_titles_fit() -> None:
-    tall = Map.parse("\n".join(["###", *["#.#"] * 20, "###"]))
+    tall = Map.parse("\n".join(["#####", *["#...#"] * 12, "#####"]))
     renderer = FrameRenderer(tall, 600)
     assert renderer.size[0] < 600 and renderer.size[1] < 1.5 * 600
     canvas = renderer._canvas(Image.new("RGB", renderer.size))
