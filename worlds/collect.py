@@ -112,8 +112,13 @@ def collect(
         record_all(*places.arrays(), protocol == "stitch", seed, first, *outputs)
     terminals = np.zeros((episodes, length), dtype=np.float32)
     terminals[:, -1] = 1
-    observations, actions, qpos, qvel = (array.reshape(-1, 2) for array in (observations, actions, qpos, qvel))
-    return Trajectories(observations, actions, terminals.reshape(-1), qpos, qvel)
+    return Trajectories(
+        observations=observations.reshape(-1, 2),
+        actions=actions.reshape(-1, 2),
+        terminals=terminals.reshape(-1),
+        qpos=qpos.reshape(-1, 2),
+        qvel=qvel.reshape(-1, 2),
+    )
 
 
 @dataclass(frozen=True)
