@@ -113,7 +113,9 @@ def levels_figure(
         fig, panels = _panel_figure(Extent.of(cells), len(decision.levels))
         extents = _zooms(decision, episode.goal, Extent.of(cells))
         for level, ax in zip(range(len(panels), 0, -1), panels, strict=True):
-            _draw_panel(ax, level, decision, episode, cells, heat, look)
+            points_across = 72 * fig.get_figwidth() * ax.get_position().width
+            scale = min(line_scale(CELL_SIZE * points_across / extents[level - 1].width), 0.8)
+            _draw_panel(ax, level, decision, episode, cells, heat, look, scale)
             show_extent(ax, extents[level - 1])
             stride = strides[level - 1] if strides is not None else None
             _write_panel_title(ax, level, stride, len(decision.levels[level - 1].plan) - 1, look)
@@ -302,9 +304,16 @@ def _zooms(decision: Decision, goal: Array, whole: Extent) -> list[Extent]:
 
 
 def _draw_panel(
-    ax: Axes, level: int, decision: Decision, episode: Episode, cells: Array, heat: HeatMap | None, theme: Theme
+    ax: Axes,
+    level: int,
+    decision: Decision,
+    episode: Episode,
+    cells: Array,
+    heat: HeatMap | None,
+    theme: Theme,
+    scale: float,
 ) -> None:
-    view, scale = decision.levels[level - 1], 0.8
+    view = decision.levels[level - 1]
     draw_backdrop(ax, cells, theme, heat, scale)
     ax.plot(*episode.observations.T, color=theme.ink, lw=0.9 * scale, alpha=0.35, zorder=2)
     target = targets_of(decision, episode.goal)[level - 1]
