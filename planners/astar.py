@@ -132,10 +132,10 @@ class LatentAStar:
             raise PlannerError(f"LatentAStar needs a SearchGoal as its cost, not {type(cost).__name__}")
         if start.shape != cost.goal.shape:
             raise PlannerError(f"start {list(start.shape)} and goal {list(cost.goal.shape)} must have one shape")
-        search = _Search(self, dynamics, cost, budget.meter(), start, recorder)
+        search = _Search(self, dynamics, space.n, cost, budget.meter(), start, recorder)
         if warm_start is not None:
             search.follow(warm_start)
-        search.run(space.n)
+        search.run()
         return search.plan()
 
 
@@ -145,7 +145,7 @@ class _Problem:
 
     Attributes:
         frontier: its nodes.
-        states: the states of its nodes, in blocks of consecutive nodes.
+        states: [capacity, D] the states of its nodes.
         best: the cheapest node that arrived, -1 if none did.
         best_cost: its cost.
         nearest: the node with the least estimate.
@@ -188,12 +188,14 @@ class _Search:
         self,
         settings: LatentAStar,
         dynamics: Dynamics,
+        num_actions: int,
         goal: SearchGoal,
         meter: Meter,
         start: Tensor,
         recorder: Recorder | None,
     ) -> None:
         self.settings, self.dynamics, self.goal, self.meter, self.recorder = settings, dynamics, goal, meter, recorder
+        self.num_actions = num_actions
         self.limit = min(settings.max_expansions, meter.budget.iterations or settings.max_expansions)
         self.grid = _Grid.of(settings.resolution, start)
         self.problems = [_Problem(Frontier(settings.weight), start[:0]) for _ in start]
@@ -202,7 +204,7 @@ class _Search:
 
     def follow(self, actions: Tensor) -> None:
         """Adds the states that [B, H] actions lead to."""
-        sequence, count = actions.cpu().numpy().astype(np.int64), getattr(self.dynamics.actions, "n", 0)
+        sequence, count = _numpy(actions, np.int64), self.num_actions
         if sequence.ndim != 2 or len(sequence) != len(self.problems) or sequence.max(initial=-1) >= count:
             raise PlannerError(f"warm_start must be [{len(self.problems)}, H] actions under {count}")
         nodes = np.zeros(len(self.problems), np.int64)
@@ -213,9 +215,9 @@ class _Search:
                 made[problems] = self._step(problems, nodes[problems], action[problems])
             nodes = made
 
-    def run(self, num_actions: int) -> None:
+    def run(self) -> None:
         """Expands until every problem is finished or the budget is used up; at least one round is done."""
-        while self._round(num_actions) and not self.meter.exhausted():
+        while self._round() and not self.meter.exhausted():
             pass
         for problem in self.problems:
             problem.finished = problem.finished or not len(problem.frontier.pop(1, problem.best_cost))
@@ -249,15 +251,15 @@ class _Search:
             },
         )
 
-    def _round(self, num_actions: int) -> bool:
+    def _round(self) -> bool:
         """Expands the best nodes of every unfinished problem; false if there is none."""
         picked = [self._pick(problem) for problem in self.problems]
         nodes = np.concatenate(picked)
         if not len(nodes):
             return False
         problems = np.repeat(np.arange(len(picked)), [len(part) for part in picked])
-        actions = np.tile(np.arange(num_actions), len(nodes))
-        self._step(np.repeat(problems, num_actions), np.repeat(nodes, num_actions), actions)
+        actions = np.tile(np.arange(self.num_actions), len(nodes))
+        self._step(np.repeat(problems, self.num_actions), np.repeat(nodes, self.num_actions), actions)
         return True
 
     def _pick(self, problem: _Problem) -> Longs:
