@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import tyro
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
+from scripts._cli import Flat, run  # noqa: E402
 from worlds import as_map, collect  # noqa: E402
 
 
@@ -35,11 +33,9 @@ class Options:
     """Of the random streams."""
     out: Path | None = None
     """File to write; out/MAP-PROTOCOL.npz by default."""
-    debug: bool = False
-    """Show tracebacks."""
 
 
-def main(options: Options) -> None:
+def main(options: Flat[Options]) -> None:
     """Records, writes and says how fast."""
     map = as_map(options.map).require_connected()
     out = options.out or Path("out") / f"{map.name}-{options.protocol}.npz"
@@ -58,11 +54,4 @@ def main(options: Options) -> None:
 
 
 if __name__ == "__main__":
-    options = tyro.cli(Options, description=__doc__)
-    try:
-        main(options)
-    except (ValueError, OSError) as error:
-        if options.debug:
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    run(main, description=__doc__)

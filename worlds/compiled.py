@@ -39,6 +39,7 @@ STIFFNESS = 1 / (D_MAX * TIME_CONSTANT) ** 2
 # MuJoCo averages the inverse mass of the body over three axes, of which the two slide joints move two.
 EDGE_WEIGHT = 1 / (2 * (1 + 1) * (2 / 3))
 MAX_NEWTON = 12
+LARGE_BATCH = 2048
 
 Pair = tuple[float, float]
 State = tuple[float, float, float, float]
@@ -152,13 +153,29 @@ def move(walls: NDArray[np.bool_], x: float, y: float, ax: float, ay: float) -> 
     return _integrate(walls, x, y)
 
 
+@njit(cache=True, nogil=True)
+def _move_one(walls: NDArray[np.bool_], position: NDArray[np.float64], action: NDArray[np.float64]) -> None:
+    x, y, _, _ = move(walls, position[0], position[1], action[0], action[1])
+    position[0] = x
+    position[1] = y
+
+
+@njit(cache=True, nogil=True)
+def _move_few(walls: NDArray[np.bool_], positions: NDArray[np.float64], actions: NDArray[np.float64]) -> None:
+    for b in range(len(positions)):
+        _move_one(walls, positions[b], actions[b])
+
+
 @njit(cache=True, parallel=True, nogil=True)
-def move_all(walls: NDArray[np.bool_], positions: NDArray[np.float64], actions: NDArray[np.float64]) -> None:
-    """Moves [B, 2] positions in place by one step of [B, 2] actions."""
+def _move_many(walls: NDArray[np.bool_], positions: NDArray[np.float64], actions: NDArray[np.float64]) -> None:
     for b in prange(len(positions)):
-        x, y, _, _ = move(walls, positions[b, 0], positions[b, 1], actions[b, 0], actions[b, 1])
-        positions[b, 0] = x
-        positions[b, 1] = y
+        _move_one(walls, positions[b], actions[b])
+
+
+def move_all(walls: NDArray[np.bool_], positions: NDArray[np.float64], actions: NDArray[np.float64]) -> None:
+    """Moves [B, 2] positions in place by one step of [B, 2] actions; large batches on every core."""
+    # Waking the other cores takes longer than moving a thousand balls, and is not safe in forked processes.
+    (_move_few if len(positions) < LARGE_BATCH else _move_many)(walls, positions, actions)
 
 
 NEIGHBOURS = ((-1, 0), (0, -1), (1, 0), (0, 1))

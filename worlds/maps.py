@@ -67,9 +67,9 @@ class Map:
 
     @classmethod
     def parse(cls, text: str, name: str = "map") -> Map:
-        """Reads ``#`` wall, ``.`` free, ``I`` portal entrance, ``O`` portal exit; rows of one length.
+        r"""Reads ``#`` wall, ``.`` free, ``I`` portal entrance, ``O`` portal exit; rows of one length.
 
-        >>> Map.parse("#####\\n#...#\\n#####").free_cells().tolist()
+        >>> Map.parse("#####\n#...#\n#####").free_cells().tolist()
         [[1, 1], [1, 2], [1, 3]]
 
         Raises:

@@ -78,7 +78,7 @@ class PointMazeVectorEnv(VectorEnv[Any, Any, Any]):
         begin(self._world, self.np_random, np.ones(self.num_envs, dtype=bool), options)
         self._steps[:] = 0
         self._ended[:] = False
-        return self._observe(self._world.observe()), {"success": np.zeros(self.num_envs, dtype=bool)}
+        return self._observe(self._world.observe().numpy()), {"success": np.zeros(self.num_envs, dtype=bool)}
 
     def step(
         self, actions: NDArray[np.float32]
@@ -107,6 +107,9 @@ class PointMazeVectorEnv(VectorEnv[Any, Any, Any]):
         places = zip(self._world.position.numpy(), self._world.goal.numpy(), strict=True)
         return tuple(draw(self.map, position, goal) for position, goal in places)
 
-    def _observe(self, seen: NDArray[np.float32] | torch.Tensor) -> Observation:
-        place = np.array(seen)
-        return {"observation": place, "achieved_goal": place.copy(), "desired_goal": self._world.goal.numpy().copy()}
+    def _observe(self, place: NDArray[np.float32]) -> Observation:
+        return {
+            "observation": place.copy(),
+            "achieved_goal": place.copy(),
+            "desired_goal": self._world.goal.numpy().copy(),
+        }
