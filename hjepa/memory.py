@@ -1,0 +1,153 @@
+"""Long-term memory: recorded observations, the landmarks chosen from them, and the edges that the model predicts.
+
+Everything here is made from transitions and the model's predictions. No map enters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hjepa.stack import Stack
+from planners.graph import SearchGraph, bounded_distances
+from planners.landmarks import LandmarkGraph
+from planners.neighbors import NeighborIndex
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class MemoryConfig:
+    """How landmarks and their edges are made.
+
+    Attributes:
+        spacing: distance between landmarks, in strides of their level.
+        snap: a predicted state becomes the nearest landmark within this many strides.
+        tolerance: an edge that the level below finds longer than this many strides is rejected.
+        min_density: landmarks with fewer remembered observations around them than this fraction of the median are
+            dropped: a path through a place that was hardly ever visited is not to be trusted.
+    """
+
+    spacing: float = 0.5
+    snap: float = 0.5
+    tolerance: float = 1.67
+    min_density: float = 0.1
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What the level below said about one level's predicted edges.
+
+    Attributes:
+        proposed: edges that the predictor proposed.
+        accepted: those that the level below could follow within the tolerance.
+    """
+
+    proposed: int
+    accepted: int
+
+
+@torch.no_grad()
+def build_landmarks(
+    stack: Stack, observations: Tensor, config: MemoryConfig = MemoryConfig(), levels: int | None = None
+) -> tuple[dict[int, LandmarkGraph], dict[int, Verification]]:
+    """Chooses every level's landmarks and predicts the edges between them, from level 2 up.
+
+    Landmarks are nested: those of level ``k`` are some of level ``k - 1``'s, so that the level below can be asked how
+    long an edge really is.
+
+    Args:
+        stack: a trained stack.
+        observations: [N, O] remembered observations.
+        config: how.
+        levels: the highest level wanted; all by default.
+
+    Returns:
+        The graphs, and what verification found, by level.
+    """
+    graphs: dict[int, LandmarkGraph] = {}
+    verified: dict[int, Verification] = {}
+    keep = np.arange(len(observations))
+    top = levels or len(stack)
+    for k in range(2, top + 1):
+        stride = stack.level(k).config.stride
+        points = _embed(stack, observations[keep], k)
+        chosen = _landmarks(points, config.spacing * stride, config.min_density if k == 2 else 0.0)
+        keep = keep[chosen]
+        edges = _proposed(stack, observations[keep], k, config.snap * stride)
+        if k == 2:
+            costs = _critic_distance(stack, observations[keep], edges)
+        else:
+            costs = _path_costs(graphs[k - 1].graph, chosen, edges, config.tolerance * stride)
+        good = costs <= config.tolerance * stride
+        graph = SearchGraph.from_edges(len(keep), edges[good, 0], edges[good, 1], costs[good])
+        verified[k] = Verification(len(edges), int(good.sum()))
+        graphs[k] = LandmarkGraph(
+            states=stack.encode(observations[keep], k).cpu().numpy(),
+            embedding=points[chosen],
+            measure=_embed(stack, observations[keep], min(k + 1, top)),
+            observations=observations[keep].cpu().numpy(),
+            graph=graph,
+            stride=stride,
+        )
+    return graphs, verified
+
+
+def _embed(stack: Stack, observations: Tensor, k: int) -> Floats:
+    blocks = [stack.level(k).critic.embed(stack.encode(block, k)) for block in observations.split(65_536)]
+    return torch.cat(blocks).cpu().numpy()
+
+
+def _landmarks(points: Floats, spacing: float, min_density: float) -> Ints:
+    """Numbers of well-spread points, the most visited places first, ascending."""
+    index = NeighborIndex(points, spacing)
+    density = index.density()
+    visited = np.flatnonzero(density >= min_density * np.median(density))
+    order = visited[np.argsort(-density[visited], kind="stable")]
+    return np.sort(index.net(order))
+
+
+def _proposed(stack: Stack, observations: Tensor, k: int, snap: float) -> Ints:
+    """[M, 2] edges: from each landmark, the landmarks nearest to where each code is predicted to lead."""
+    level = stack.level(k)
+    states = stack.encode(observations, k)
+    index = NeighborIndex(level.critic.embed(states).cpu().numpy(), snap)
+    edges = []
+    for first in range(0, len(states), 1024):
+        block = states[first : first + 1024]
+        landed = level.predictor(
+            block.unsqueeze(1).expand(-1, len(level.codebook), -1),
+            level.codebook.expand(len(block), -1, -1),
+        )
+        nearest, _ = index.nearest(level.critic.embed(landed).flatten(0, 1).cpu().numpy())
+        begin = np.repeat(np.arange(first, first + len(block)), len(level.codebook))
+        real = (nearest >= 0) & (nearest != begin)
+        edges.append(np.unique(np.stack([begin[real], nearest[real]], 1), axis=0))
+    return np.concatenate(edges)
+
+
+def _critic_distance(stack: Stack, observations: Tensor, edges: Ints) -> Floats:
+    """[M] world steps along level-2 edges, as level 1 judges them."""
+    points = _embed(stack, observations, 1)
+    return np.linalg.norm(points[edges[:, 0]] - points[edges[:, 1]], axis=1)
+
+
+def _path_costs(graph: SearchGraph, landmarks: Ints, edges: Ints, limit: float) -> Floats:
+    """[M] world steps along edges between some landmarks of the level below, by its own shortest paths."""
+    only = np.zeros(graph.num_nodes, bool)
+    only[landmarks] = True
+    balls = bounded_distances(graph, landmarks, limit, only=only)
+    number = np.full(graph.num_nodes, -1)
+    number[landmarks] = np.arange(len(landmarks))
+    source = np.repeat(np.arange(len(landmarks)), np.diff(balls.indptr))
+    known = source * len(landmarks) + number[balls.nodes]
+    order = np.argsort(known)
+    wanted = edges[:, 0] * len(landmarks) + edges[:, 1]
+    place = np.minimum(np.searchsorted(known[order], wanted), len(known) - 1)
+    hit = known[order][place] == wanted
+    return np.where(hit, balls.costs[order][place], np.inf)

@@ -1,0 +1,120 @@
+"""The H-JEPA: a stack of levels, each encoding the one below and predicting over a longer time step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from hjepa.level import Level, LevelConfig
+
+
+@dataclass(frozen=True)
+class StackConfig:
+    """The shape of a stack.
+
+    Attributes:
+        observation_dim: components of an observation.
+        action_dim: components of the world's action.
+        levels: from the finest (level 1, stride 1) to the coarsest.
+    """
+
+    observation_dim: int = 2
+    action_dim: int = 2
+    levels: tuple[LevelConfig, ...] = (
+        LevelConfig(stride=1, rollout=4, inverse_weight=1.0),
+        LevelConfig(stride=10, rollout=3),
+        LevelConfig(stride=60, rollout=1, codes=96),
+    )
+
+    def __post_init__(self) -> None:
+        strides = [level.stride for level in self.levels]
+        if not strides or strides[0] != 1:
+            raise ValueError(f"levels: the first stride must be 1 (level 1 predicts single world steps), not {strides}")
+        for below, above in zip(strides, strides[1:], strict=False):
+            if above <= below or above % below:
+                raise ValueError(f"levels: stride {above} must be a larger multiple of the stride {below} below it")
+
+    @property
+    def window(self) -> int:
+        """World steps that one training window must span, so that every level sees its whole roll-out."""
+        return max(level.stride * level.rollout for level in self.levels)
+
+
+class Stack(nn.Module):
+    """An H-JEPA of any number of levels.
+
+    Args:
+        config: its shape.
+
+    Attributes:
+        centre: [O] mean observation of the training data.
+        scale: [] one standard deviation for all components, so that the geometry stays that of the world.
+        probe: [D_1 + 1, O] a linear read-out of the observation from the level-1 state. It is fitted after training
+            and serves people (pictures, diagnostics): no loss and no plan uses it.
+    """
+
+    centre: Tensor
+    scale: Tensor
+    probe: Tensor
+
+    def __init__(self, config: StackConfig) -> None:
+        super().__init__()
+        self.config = config
+        below, action, stride = config.observation_dim, config.action_dim, 1
+        levels = []
+        for shape in config.levels:
+            level = Level(shape, below, action, ratio=shape.stride // stride)
+            levels.append(level)
+            below, action, stride = shape.state_dim, level.action_dim, shape.stride
+        self.levels = nn.ModuleList(levels)
+        self.register_buffer("centre", torch.zeros(config.observation_dim))
+        self.register_buffer("scale", torch.ones(()))
+        self.register_buffer("probe", torch.zeros(config.levels[0].state_dim + 1, config.observation_dim))
+
+    def __len__(self) -> int:
+        return len(self.levels)
+
+    def level(self, k: int) -> Level:
+        """Level ``k``, counted from 1 (the finest)."""
+        level = self.levels[k - 1]
+        assert isinstance(level, Level)
+        return level
+
+    def calibrate(self, observations: Tensor) -> None:
+        """Sets the input scaling from [N, O] observations of the training data."""
+        self.centre.copy_(observations.mean(0))
+        self.scale.copy_((observations - self.centre).square().mean().sqrt().clamp_min(1e-6))
+
+    def encode(self, observations: Tensor, k: int = 1) -> Tensor:
+        """[..., O] observations to the [..., D_k] states of level ``k``."""
+        states = (observations - self.centre) / self.scale
+        for level in self.levels[:k]:
+            states = level.encoder(states)
+        return states
+
+    def encode_all(self, observations: Tensor) -> list[Tensor]:
+        """[..., O] observations to the states of every level, finest first."""
+        states = (observations - self.centre) / self.scale
+        pyramid = []
+        for level in self.levels:
+            states = level.encoder(states)
+            pyramid.append(states)
+        return pyramid
+
+    def raise_states(self, states: Tensor, k: int, to: int) -> Tensor:
+        """[..., D_k] states of level ``k`` to the [..., D_to] states of a level above it (or of itself)."""
+        for level in self.levels[k:to]:
+            states = level.encoder(states)
+        return states
+
+    def macro_actions(self, actions: Tensor, k: int) -> Tensor:
+        """[..., T, A_1] world actions to the [..., T // stride_k, A_k] macro-actions of level ``k``."""
+        for level in self.levels[:k]:
+            actions = level.macro_action(actions)
+        return actions
+
+    def decode(self, states: Tensor) -> Tensor:
+        """[..., D_1] level-1 states to [..., O] observations, by the linear probe: for people, never for planning."""
+        return states @ self.probe[:-1] + self.probe[-1]

@@ -1,0 +1,167 @@
+"""Training a stack from recorded transitions: the loop, its schedule, and runs that resume bit for bit."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from hjepa.checkpoint import flatten_optimizer, load_checkpoint, restore_optimizer, save_checkpoint
+from hjepa.data import Trajectories, WindowSampler
+from hjepa.macro_action import fit_probe, fit_support
+from hjepa.metrics import MetricsWriter, effective_rank, linear_probe
+from hjepa.objective import Batch, CriticObjective, Losses, critic_loss, level_losses
+from hjepa.regularizer import REGULARIZERS
+from hjepa.stack import Stack
+
+Metrics = dict[str, float]
+Progress = Callable[[int, Metrics], None]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a stack is trained.
+
+    Attributes:
+        seed: of initial weights, sampling order and codebooks.
+        steps: gradient steps in all.
+        batch: windows per step.
+        pairs: pairs of states per step, for the critics.
+        learning_rate: at the start; it falls to zero along a cosine.
+        weight_decay: of AdamW.
+        schedule: ``joint`` trains all levels end to end; ``level-by-level`` one after the other, the levels below
+            fixed.
+        max_gap: longest time, in world steps, between the two states of a pair.
+        critic: how the temporal distance is fitted.
+        memory: observations kept as long-term memory, from which landmarks are chosen.
+        log_every: steps between two rows of the metrics.
+        save_every: steps between two checkpoints.
+        tensorboard: also write TensorBoard events.
+    """
+
+    seed: int = 0
+    steps: int = 3000
+    batch: int = 256
+    pairs: int = 1024
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    schedule: Literal["joint", "level-by-level"] = "joint"
+    max_gap: int = 200
+    critic: CriticObjective = CriticObjective()
+    memory: int = 50_000
+    log_every: int = 50
+    save_every: int = 1000
+    tensorboard: bool = False
+
+    def learning_rate_at(self, step: int) -> float:
+        """The learning rate of one step (from 0); in level-by-level training every phase has its own cosine."""
+        return 0.5 * self.learning_rate * (1 + math.cos(math.pi * step / self.steps))
+
+
+class Trainer:
+    """One training run: a stack, its optimiser, and the data. Every step is a function of (seed, step) alone.
+
+    Args:
+        stack: fresh or restored; changed in place.
+        trajectories: recorded transitions.
+        config: how to train.
+    """
+
+    def __init__(self, stack: Stack, trajectories: Trajectories, config: TrainConfig) -> None:
+        self.stack, self.config = stack, config
+        self.device = stack.scale.device
+        self.target = copy.deepcopy(stack).requires_grad_(False)
+        self.sampler = WindowSampler(trajectories, stack.config.window, config.batch, config.seed, self.device)
+        fused = self.device.type in ("cpu", "cuda")
+        self.optimizer = torch.optim.AdamW(
+            stack.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=fused
+        )
+        self.step = 0
+
+    def batch(self, step: int) -> Batch:
+        """The recorded transitions of one step."""
+        windows = self.sampler.batch(step)
+        earlier, later, gap = self.sampler.sample_pairs(step, self.config.pairs, self.config.max_gap)
+        return Batch(windows.observations, windows.actions, earlier, later, gap.float(), later.roll(1, 0))
+
+    def losses(self, batch: Batch, step: int) -> Losses:
+        """All losses of one step, weighted, named ``kind/level``."""
+        generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
+        named = {}
+        for k in self._levels_in_training(step):
+            fixed = self.config.schedule == "level-by-level"
+            for name, loss in level_losses(self.stack, self.target, k, batch, fixed, generator).items():
+                named[f"{name}/{k}"] = loss
+            with torch.no_grad():
+                earlier, later = self.stack.encode(torch.stack([batch.earlier, batch.later]), k)
+                strangers = self.stack.encode(batch.strangers, k)
+            named[f"critic/{k}"] = critic_loss(
+                self.stack.level(k), earlier, later, batch.gap, strangers, self.config.critic
+            )
+        return named
+
+    def update(self) -> Metrics:
+        """One gradient step; returns its losses."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.learning_rate_at(self.step)
+        losses = self.losses(self.batch(self.step), self.step)
+        total = torch.stack(list(losses.values())).sum()
+        self.optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        self.optimizer.step()
+        self._move_targets()
+        self.step += 1
+        return {"loss": float(total.detach())} | {name: float(loss.detach()) for name, loss in losses.items()}
+
+    @torch.no_grad()
+    def diagnose(self, observations: Tensor) -> Metrics:
+        """Whether the levels have collapsed: rank, spread, and how well position can be read from each.
+
+        Prediction losses cannot tell: a collapsed level predicts perfectly.
+        """
+        metrics = {}
+        for k, states in enumerate(self.stack.encode_all(observations), start=1):
+            metrics[f"rank/{k}"] = float(effective_rank(states))
+            metrics[f"std_min/{k}"] = float(states.std(0).min())
+            metrics[f"probe_r2/{k}"] = float(linear_probe(states, observations))
+        return metrics
+
+    def save(self, folder: Path, meta: dict[str, object]) -> None:
+        """Writes everything that a resumed run needs."""
+        tensors = {
+            "stack": self.stack.state_dict(),
+            "target": self.target.state_dict(),
+            "optimizer": flatten_optimizer(self.optimizer),
+        }
+        save_checkpoint(folder, tensors, meta | {"step": self.step})
+
+    def restore(self, folder: Path) -> None:
+        """Continues from :meth:`save`."""
+        tensors, meta = load_checkpoint(folder)
+        self.stack.load_state_dict(tensors["stack"])
+        self.target.load_state_dict(tensors["target"])
+        restore_optimizer(self.optimizer, tensors["optimizer"])
+        self.step = int(meta["step"])
+
+    def _levels_in_training(self, step: int) -> Iterator[int]:
+        if self.config.schedule == "joint":
+            yield from range(1, len(self.stack) + 1)
+        else:
+            yield min(len(self.stack), 1 + step * len(self.stack) // self.config.steps)
+
+    @torch.no_grad()
+    def _move_targets(self) -> None:
+        for k in range(1, len(self.stack) + 1):
+            decay = REGULARIZERS[self.stack.level(k).config.regularizer]().ema_decay
+            if decay is None:
+                continue
+            for j in range(1, k + 1):
+                online, target = self.stack.level(j).encoder, self.target.level(j).encoder
+                for old, new in zip(target.parameters(), online.parameters(), strict=True):
+                    old.lerp_(new, 1 - decay)
