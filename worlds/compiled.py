@@ -30,6 +30,12 @@ SUBSTEPS = 5
 TIMESTEP = 0.02
 """Seconds per MuJoCo step."""
 HALF_CELL = 2.0
+SUCCESS_RADIUS = 1.0
+"""An episode succeeds within this distance of the goal, world units."""
+PORTAL_RADIUS = 1.5
+"""A portal takes the ball within this distance of its entrance's centre, world units."""
+NOISE = 1.0
+"""Starts and goals are drawn within this distance of a cell's centre on each axis, world units."""
 
 D_MIN, D_MAX, WIDTH = 0.9, 0.95, 0.001  # solimp: impedance at the surface, at depth WIDTH, and WIDTH itself
 TIME_CONSTANT = 2 * TIMESTEP  # solref's 0.02, raised to twice the timestep (MuJoCo's refsafe)
@@ -154,28 +160,50 @@ def move(walls: NDArray[np.bool_], x: float, y: float, ax: float, ay: float) -> 
 
 
 @njit(cache=True, nogil=True)
-def _move_one(walls: NDArray[np.bool_], position: NDArray[np.float64], action: NDArray[np.float64]) -> None:
+def _step_one(walls, position, action, goal, moved, observation, success):  # type: ignore[no-untyped-def]
+    """Moves one ball and judges it; returns whether its action was a number."""
+    if not (math.isfinite(action[0]) and math.isfinite(action[1])):
+        return False
     x, y, _, _ = move(walls, position[0], position[1], action[0], action[1])
-    position[0] = x
-    position[1] = y
+    moved[0], moved[1] = x, y
+    observation[0], observation[1] = x, y
+    success[0] = (x - goal[0]) ** 2 + (y - goal[1]) ** 2 <= SUCCESS_RADIUS**2
+    return True
 
 
 @njit(cache=True, nogil=True)
-def _move_few(walls: NDArray[np.bool_], positions: NDArray[np.float64], actions: NDArray[np.float64]) -> None:
+def _step_few(walls, positions, actions, goals, moved, observations, success):  # type: ignore[no-untyped-def]
+    wrong = 0
     for b in range(len(positions)):
-        _move_one(walls, positions[b], actions[b])
+        if not _step_one(walls, positions[b], actions[b], goals[b], moved[b], observations[b], success[b : b + 1]):
+            wrong += 1
+    return wrong
 
 
 @njit(cache=True, parallel=True, nogil=True)
-def _move_many(walls: NDArray[np.bool_], positions: NDArray[np.float64], actions: NDArray[np.float64]) -> None:
+def _step_many(walls, positions, actions, goals, moved, observations, success):  # type: ignore[no-untyped-def]
+    wrong = 0
     for b in prange(len(positions)):
-        _move_one(walls, positions[b], actions[b])
+        if not _step_one(walls, positions[b], actions[b], goals[b], moved[b], observations[b], success[b : b + 1]):
+            wrong += 1
+    return wrong
 
 
-def move_all(walls: NDArray[np.bool_], positions: NDArray[np.float64], actions: NDArray[np.float64]) -> None:
-    """Moves [B, 2] positions in place by one step of [B, 2] actions; large batches on every core."""
+def step_all(
+    walls: NDArray[np.bool_], positions: NDArray[np.float64], actions: NDArray[np.floating], goals: NDArray[np.float32]
+) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.bool_]]:
+    """One step of every ball: [B, 2] positions after it, the same as float32, and [B] whether each is at its goal.
+
+    Raises:
+        ValueError: where an action is not finite.
+    """
+    moved, observations = np.empty_like(positions), np.empty(positions.shape, dtype=np.float32)
+    success = np.empty(len(positions), dtype=np.bool_)
     # Waking the other cores takes longer than moving a thousand balls, and is not safe in forked processes.
-    (_move_few if len(positions) < LARGE_BATCH else _move_many)(walls, positions, actions)
+    step = _step_few if len(positions) < LARGE_BATCH else _step_many
+    if step(walls, positions, actions, goals, moved, observations, success):
+        raise ValueError("PointMaze: actions must be finite numbers, found NaN or infinity")
+    return moved, observations, success
 
 
 NEIGHBOURS = ((-1, 0), (0, -1), (1, 0), (0, 1))
@@ -269,14 +297,6 @@ def normal_pair(stream: NDArray[np.uint64]) -> tuple[float, float]:
     radius = math.sqrt(-2 * math.log(1 - uniform(stream)))
     angle = 2 * math.pi * uniform(stream)
     return radius * math.cos(angle), radius * math.sin(angle)
-
-
-SUCCESS_RADIUS = 1.0
-"""An episode succeeds within this distance of the goal, world units."""
-PORTAL_RADIUS = 1.5
-"""A portal takes the ball within this distance of its entrance's centre, world units."""
-NOISE = 1.0
-"""Starts and goals are drawn within this distance of a cell's centre on each axis, world units."""
 
 
 @njit(cache=True, nogil=True)
