@@ -97,14 +97,17 @@ class WindowSampler:
         return Windows(observations[index], actions[index[:, :-1]])
 
     def sample_pairs(self, step: int, num: int, max_gap: int) -> Pairs:
-        """``num`` pairs of one training step, with gaps uniform over 1 .. ``max_gap``; pure in (seed, step).
+        """``num`` pairs of one training step, with gaps log-uniform over 1 .. ``max_gap``; pure in (seed, step).
+
+        Log-uniform, because a distance must be right in proportion at every scale: near pairs are as many as far ones.
 
         Raises:
             DataError: if no episode holds two rows that far apart.
         """
         self._require(max_gap, "pairs {} steps apart")
         generator = step_generator(self.seed, step, "pairs")
-        gaps = torch.randint(1, max_gap + 1, (num,), generator=generator)
+        gaps = (max_gap + 1) ** torch.rand(num, generator=generator, dtype=torch.float64)
+        gaps = gaps.long().clamp(1, max_gap)
         rows = self._draw_rows(gaps, generator)
         observations = self.trajectories.observations
         first, second, gaps = (index.to(observations.device) for index in (rows, rows + gaps, gaps))

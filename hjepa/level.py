@@ -27,6 +27,7 @@ class LevelConfig:
         inverse_weight: weight of the inverse-dynamics loss.
         macro_weight: weight of the VICReg penalty on macro-actions.
         codes: size of the macro-action codebook.
+        critic_horizon: longest time, in world steps, that the critic learns to tell; further is "at least that far".
     """
 
     stride: int = 1
@@ -40,6 +41,7 @@ class LevelConfig:
     inverse_weight: float = 0.3
     macro_weight: float = 0.06
     codes: int = 64
+    critic_horizon: int = 30
 
 
 class Critic(nn.Module):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hjepa.level import Level
+from hjepa.data import Pairs
 from hjepa.regularizer import REGULARIZERS, Regularizer, VICReg
 from hjepa.stack import Stack
 
@@ -24,16 +24,12 @@ class Batch:
     Attributes:
         observations: [B, T+1, O] consecutive observations of one episode each.
         actions: [B, T, A] the actions between them.
-        earlier: [P, O] and ``later`` [P, O]: observations of one episode, ``gap`` [P] world steps apart.
-        strangers: [P, O] observations of any episode, to be paired with ``earlier`` at no known distance.
+        pairs: per level, two observations of one episode and the world steps between them, up to the level's horizon.
     """
 
     observations: Tensor
     actions: Tensor
-    earlier: Tensor
-    later: Tensor
-    gap: Tensor
-    strangers: Tensor
+    pairs: list[Pairs]
 
 
 @dataclass(frozen=True)
@@ -43,12 +39,10 @@ class CriticObjective:
     Attributes:
         quantile: of the gaps seen between two states; low, because recorded paths wander and the fast ones tell
             the distance.
-        far: world steps that two unrelated states are pushed apart, where the data has nothing to say.
-        far_weight: weight of that push.
+        far_weight: weight with which unrelated states are pushed further apart than the level's horizon.
     """
 
     quantile: float = 0.15
-    far: float = 300.0
     far_weight: float = 0.05
 
 
@@ -103,22 +97,21 @@ def level_losses(
     return losses
 
 
-def critic_loss(level: Level, earlier: Tensor, later: Tensor, gap: Tensor, far: Tensor, how: CriticObjective) -> Tensor:
-    """Quantile regression of the temporal distance, in logarithms so that near and far pairs weigh alike.
+def critic_loss(stack: Stack, k: int, pairs: Pairs, how: CriticObjective) -> Tensor:
+    """Quantile regression of level ``k``'s temporal distance, on states that receive no gradient.
 
-    Args:
-        level: whose critic learns; its states are given without gradient.
-        earlier: [P, D] states, and ``later`` [P, D] those of the same episodes, ``gap`` [P] world steps on.
-        gap: [P] world steps.
-        far: [P, D] states of other episodes.
-        how: quantile and weights.
+    In logarithms, so that near and far pairs weigh alike; a quantile is the same under any increasing function.
+    Unrelated states (the second ones of other pairs) are pushed apart up to the level's horizon.
     """
-    start, goal, stranger = (level.critic.embed(states) for states in (earlier, later, far))
+    level = stack.level(k)
+    with torch.no_grad():
+        states = stack.encode(torch.stack([pairs.first, pairs.second]), k)
+    start, goal = level.critic.embed(states)
     distance = torch.linalg.vector_norm(start - goal, dim=-1).clamp_min(1e-3)
-    error = gap.log() - distance.log()
+    error = pairs.gap.float().log() - distance.log()
     pinball = torch.maximum(how.quantile * error, (how.quantile - 1) * error).mean()
-    apart = torch.linalg.vector_norm(start - stranger, dim=-1).clamp_min(1e-3)
-    return pinball + how.far_weight * torch.relu(math.log(how.far) - apart.log()).mean()
+    apart = torch.linalg.vector_norm(start - goal.roll(1, 0), dim=-1).clamp_min(1e-3)
+    return pinball + how.far_weight * torch.relu(math.log(level.config.critic_horizon) - apart.log()).mean()
 
 
 def _states_below(stack: Stack, k: int, observations: Tensor) -> Tensor:

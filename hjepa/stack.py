@@ -24,8 +24,8 @@ class StackConfig:
     action_dim: int = 2
     levels: tuple[LevelConfig, ...] = (
         LevelConfig(stride=1, rollout=4, inverse_weight=1.0),
-        LevelConfig(stride=10, rollout=3),
-        LevelConfig(stride=60, rollout=1, codes=96),
+        LevelConfig(stride=10, rollout=3, critic_horizon=100),
+        LevelConfig(stride=60, rollout=1, codes=96, critic_horizon=400),
     )
 
     def __post_init__(self) -> None:

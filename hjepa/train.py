@@ -37,7 +37,6 @@ class TrainConfig:
         weight_decay: of AdamW.
         schedule: ``joint`` trains all levels end to end; ``level-by-level`` one after the other, the levels below
             fixed.
-        max_gap: longest time, in world steps, between the two states of a pair.
         critic: how the temporal distance is fitted.
         memory: observations kept as long-term memory, from which landmarks are chosen.
         log_every: steps between two rows of the metrics.
@@ -48,11 +47,10 @@ class TrainConfig:
     seed: int = 0
     steps: int = 3000
     batch: int = 256
-    pairs: int = 1024
+    pairs: int = 512
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     schedule: Literal["joint", "level-by-level"] = "joint"
-    max_gap: int = 200
     critic: CriticObjective = CriticObjective()
     memory: int = 50_000
     log_every: int = 50
@@ -78,6 +76,7 @@ class Trainer:
         self.device = stack.scale.device
         self.target = copy.deepcopy(stack).requires_grad_(False)
         self.sampler = WindowSampler(trajectories, stack.config.window, config.batch, config.seed, self.device)
+        self.longest_gap = trajectories.longest - 1
         fused = self.device.type in ("cpu", "cuda")
         self.optimizer = torch.optim.AdamW(
             stack.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=fused
@@ -87,8 +86,9 @@ class Trainer:
     def batch(self, step: int) -> Batch:
         """The recorded transitions of one step."""
         windows = self.sampler.batch(step)
-        earlier, later, gap = self.sampler.sample_pairs(step, self.config.pairs, self.config.max_gap)
-        return Batch(windows.observations, windows.actions, earlier, later, gap.float(), later.roll(1, 0))
+        horizons = [min(level.critic_horizon, self.longest_gap) for level in self.stack.config.levels]
+        pairs = [self.sampler.sample_pairs(step, self.config.pairs, horizon) for horizon in horizons]
+        return Batch(windows.observations, windows.actions, pairs)
 
     def losses(self, batch: Batch, step: int) -> Losses:
         """All losses of one step, weighted, named ``kind/level``."""
@@ -98,12 +98,7 @@ class Trainer:
             fixed = self.config.schedule == "level-by-level"
             for name, loss in level_losses(self.stack, self.target, k, batch, fixed, generator).items():
                 named[f"{name}/{k}"] = loss
-            with torch.no_grad():
-                earlier, later = self.stack.encode(torch.stack([batch.earlier, batch.later]), k)
-                strangers = self.stack.encode(batch.strangers, k)
-            named[f"critic/{k}"] = critic_loss(
-                self.stack.level(k), earlier, later, batch.gap, strangers, self.config.critic
-            )
+            named[f"critic/{k}"] = critic_loss(self.stack, k, batch.pairs[k - 1], self.config.critic)
         return named
 
     def update(self) -> Metrics:
