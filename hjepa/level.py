@@ -100,18 +100,22 @@ class Level(nn.Module):
         below: size of the state below (of the observation, for level 1).
         action: size of the action below (of the world's action, for level 1).
         ratio: predictions of the level below in one of its own (1 for level 1).
+        observation: O, size of an observation.
 
     Attributes:
         change: running mean of the squared change of the state over one prediction; the unit of the prediction loss.
         codebook: [codes, A] macro-actions that stand for those in the data (empty before they are fitted).
         support: [2, A] smallest and largest macro-action on the data's support (1st and 99th percentile).
+        probe: [D + 1, O] a linear read-out of the observation from the state, fitted after training. It serves people
+            (pictures, diagnostics): no loss and no plan uses it.
     """
 
+    probe: Tensor
     change: Tensor
     codebook: Tensor
     support: Tensor
 
-    def __init__(self, config: LevelConfig, below: int, action: int, ratio: int) -> None:
+    def __init__(self, config: LevelConfig, below: int, action: int, ratio: int, observation: int) -> None:
         super().__init__()
         self.config = config
         self.ratio = ratio
@@ -124,6 +128,7 @@ class Level(nn.Module):
         self.inverse = mlp(2 * config.state_dim, config.hidden, self.action_dim)
         self.critic = Critic(config.state_dim, config.hidden, config.critic_dim)
         self.register_buffer("change", torch.ones(()))
+        self.register_buffer("probe", torch.zeros(config.state_dim + 1, observation))
         self.register_buffer("codebook", torch.zeros(config.codes, self.action_dim))
         self.register_buffer("support", torch.stack([-torch.ones(self.action_dim), torch.ones(self.action_dim)]))
 

@@ -46,10 +46,8 @@ def fit_support(stack: Stack, actions: Tensor, seed: int) -> None:
 
 
 @torch.no_grad()
-def fit_probe(stack: Stack, observations: Tensor) -> float:
-    """Fits the linear read-out of [N, O] observations from level-1 states, and returns its R^2."""
-    states = stack.encode(observations)
-    inputs = torch.cat([states, torch.ones_like(states[:, :1])], 1)
-    stack.probe.copy_(torch.linalg.lstsq(inputs, observations).solution)
-    residual = (inputs @ stack.probe - observations).square().sum()
-    return float(1 - residual / (observations - observations.mean(0)).square().sum())
+def fit_probes(stack: Stack, observations: Tensor) -> None:
+    """Fits every level's linear read-out of [N, O] observations, for pictures."""
+    for k, states in enumerate(stack.encode_all(observations), start=1):
+        inputs = torch.cat([states, torch.ones_like(states[:, :1])], 1)
+        stack.level(k).probe.copy_(torch.linalg.lstsq(inputs, observations).solution)

@@ -27,16 +27,16 @@ class MemoryConfig:
 
     Attributes:
         spacing: distance between landmarks, in strides of their level.
-        snap: a predicted state becomes the nearest landmark within this many strides.
+        snap: a predicted state stands for every landmark within this many strides of it.
         tolerance: an edge that the level below finds longer than this many strides is rejected.
-        min_density: landmarks with fewer remembered observations around them than this fraction of the median are
-            dropped: a path through a place that was hardly ever visited is not to be trusted.
+        min_visits: landmarks with fewer remembered observations within the spacing are dropped: a path through a
+            place seen only once is not to be trusted.
     """
 
     spacing: float = 0.5
     snap: float = 0.5
     tolerance: float = 1.67
-    min_density: float = 0.1
+    min_visits: int = 3
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def build_landmarks(
     for k in range(2, top + 1):
         stride = stack.level(k).config.stride
         points = _embed(stack, observations[keep], k)
-        chosen = _landmarks(points, config.spacing * stride, config.min_density if k == 2 else 0.0)
+        chosen = _landmarks(points, config.spacing * stride, config.min_visits if k == 2 else 1)
         keep = keep[chosen]
         edges = _proposed(stack, observations[keep], k, config.snap * stride)
         if k == 2:
@@ -88,10 +88,12 @@ def build_landmarks(
         graph = SearchGraph.from_edges(len(keep), edges[good, 0], edges[good, 1], costs[good])
         verified[k] = Verification(len(edges), int(good.sum()))
         graphs[k] = LandmarkGraph(
+            level=k,
             states=stack.encode(observations[keep], k).cpu().numpy(),
             embedding=points[chosen],
             measure=_embed(stack, observations[keep], min(k + 1, top)),
             observations=observations[keep].cpu().numpy(),
+            below=chosen,
             graph=graph,
             stride=stride,
         )
@@ -103,17 +105,21 @@ def _embed(stack: Stack, observations: Tensor, k: int) -> Floats:
     return torch.cat(blocks).cpu().numpy()
 
 
-def _landmarks(points: Floats, spacing: float, min_density: float) -> Ints:
-    """Numbers of well-spread points, the most visited places first, ascending."""
-    index = NeighborIndex(points, spacing)
-    density = index.density()
-    visited = np.flatnonzero(density >= min_density * np.median(density))
-    order = visited[np.argsort(-density[visited], kind="stable")]
-    return np.sort(index.net(order))
+def _landmarks(points: Floats, spacing: float, min_visits: int) -> Ints:
+    """Numbers of well-spread points, the most visited places first, ascending.
+
+    Busy places first, because they are where recorded paths agree: the middle of a corridor rather than its wall. A
+    finer net goes before, so that visits need not be counted around every remembered point.
+    """
+    candidates = NeighborIndex(points, 0.5 * spacing).net(np.arange(len(points)))
+    visits = NeighborIndex(points, spacing).count(points[candidates])
+    order = np.argsort(-visits, kind="stable")
+    order = order[visits[order] >= min_visits]
+    return np.sort(candidates[NeighborIndex(points[candidates], spacing).net(order)])
 
 
 def _proposed(stack: Stack, observations: Tensor, k: int, snap: float) -> Ints:
-    """[M, 2] edges: from each landmark, the landmarks nearest to where each code is predicted to lead."""
+    """[M, 2] edges: from each landmark, the landmarks around where each code is predicted to lead."""
     level = stack.level(k)
     states = stack.encode(observations, k)
     index = NeighborIndex(level.critic.embed(states).cpu().numpy(), snap)
@@ -124,10 +130,10 @@ def _proposed(stack: Stack, observations: Tensor, k: int, snap: float) -> Ints:
             block.unsqueeze(1).expand(-1, len(level.codebook), -1),
             level.codebook.expand(len(block), -1, -1),
         )
-        nearest, _ = index.nearest(level.critic.embed(landed).flatten(0, 1).cpu().numpy())
-        begin = np.repeat(np.arange(first, first + len(block)), len(level.codebook))
-        real = (nearest >= 0) & (nearest != begin)
-        edges.append(np.unique(np.stack([begin[real], nearest[real]], 1), axis=0))
+        query, end = index.within(level.critic.embed(landed).flatten(0, 1).cpu().numpy())
+        begin = first + query // len(level.codebook)
+        pairs = np.unique((begin * len(states) + end)[begin != end])
+        edges.append(np.stack([pairs // len(states), pairs % len(states)], 1))
     return np.concatenate(edges)
 
 

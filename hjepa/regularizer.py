@@ -18,14 +18,15 @@ RegularizerName = Literal["vicreg", "sigreg", "ema", "none"]
 
 
 class Regularizer(Protocol):
-    """What keeps a level's states informative.
+    """What keeps a level's states informative."""
 
-    Attributes:
-        ema_decay: decay of the target encoder's moving average, or None where targets are the encoder's own
-            output (gradients then flow into both sides of the prediction).
-    """
+    @property
+    def ema_decay(self) -> float | None:
+        """Decay of the target encoder's moving average.
 
-    ema_decay: float | None
+        None where targets are the encoder's own output: gradients then flow into both sides of the prediction.
+        """
+        ...
 
     def penalty(self, states: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """[B, D] states of one level (time steps flattened into the batch) to a scalar loss."""

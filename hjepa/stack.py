@@ -51,13 +51,10 @@ class Stack(nn.Module):
     Attributes:
         centre: [O] mean observation of the training data.
         scale: [] one standard deviation for all components, so that the geometry stays that of the world.
-        probe: [D_1 + 1, O] a linear read-out of the observation from the level-1 state. It is fitted after training
-            and serves people (pictures, diagnostics): no loss and no plan uses it.
     """
 
     centre: Tensor
     scale: Tensor
-    probe: Tensor
 
     def __init__(self, config: StackConfig) -> None:
         super().__init__()
@@ -65,13 +62,12 @@ class Stack(nn.Module):
         below, action, stride = config.observation_dim, config.action_dim, 1
         levels = []
         for shape in config.levels:
-            level = Level(shape, below, action, ratio=shape.stride // stride)
+            level = Level(shape, below, action, shape.stride // stride, config.observation_dim)
             levels.append(level)
             below, action, stride = shape.state_dim, level.action_dim, shape.stride
         self.levels = nn.ModuleList(levels)
         self.register_buffer("centre", torch.zeros(config.observation_dim))
         self.register_buffer("scale", torch.ones(()))
-        self.register_buffer("probe", torch.zeros(config.levels[0].state_dim + 1, config.observation_dim))
 
     def __len__(self) -> int:
         return len(self.levels)
@@ -90,31 +86,30 @@ class Stack(nn.Module):
     def encode(self, observations: Tensor, k: int = 1) -> Tensor:
         """[..., O] observations to the [..., D_k] states of level ``k``."""
         states = (observations - self.centre) / self.scale
-        for level in self.levels[:k]:
-            states = level.encoder(states)
-        return states
+        return self.raise_states(states, 0, k)
 
     def encode_all(self, observations: Tensor) -> list[Tensor]:
         """[..., O] observations to the states of every level, finest first."""
         states = (observations - self.centre) / self.scale
         pyramid = []
-        for level in self.levels:
-            states = level.encoder(states)
+        for k in range(1, len(self) + 1):
+            states = self.level(k).encoder(states)
             pyramid.append(states)
         return pyramid
 
     def raise_states(self, states: Tensor, k: int, to: int) -> Tensor:
         """[..., D_k] states of level ``k`` to the [..., D_to] states of a level above it (or of itself)."""
-        for level in self.levels[k:to]:
-            states = level.encoder(states)
+        for j in range(k + 1, to + 1):
+            states = self.level(j).encoder(states)
         return states
 
     def macro_actions(self, actions: Tensor, k: int) -> Tensor:
         """[..., T, A_1] world actions to the [..., T // stride_k, A_k] macro-actions of level ``k``."""
-        for level in self.levels[:k]:
-            actions = level.macro_action(actions)
+        for j in range(1, k + 1):
+            actions = self.level(j).macro_action(actions)
         return actions
 
-    def decode(self, states: Tensor) -> Tensor:
-        """[..., D_1] level-1 states to [..., O] observations, by the linear probe: for people, never for planning."""
-        return states @ self.probe[:-1] + self.probe[-1]
+    def decode(self, states: Tensor, k: int = 1) -> Tensor:
+        """[..., D_k] states to [..., O] observations, by a linear probe: for people, never for planning."""
+        probe = self.level(k).probe
+        return states @ probe[:-1] + probe[-1]

@@ -12,9 +12,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from hjepa.checkpoint import flatten_optimizer, load_checkpoint, restore_optimizer, save_checkpoint
+from hjepa.checkpoint import CheckpointError, flatten_optimizer, load_checkpoint, restore_optimizer, save_checkpoint
 from hjepa.data import Trajectories, WindowSampler
-from hjepa.macro_action import fit_probe, fit_support
+from hjepa.macro_action import fit_probes, fit_support
 from hjepa.metrics import MetricsWriter, effective_rank, linear_probe
 from hjepa.objective import Batch, CriticObjective, Losses, critic_loss, level_losses
 from hjepa.regularizer import REGULARIZERS
@@ -52,7 +52,7 @@ class TrainConfig:
     weight_decay: float = 1e-4
     schedule: Literal["joint", "level-by-level"] = "joint"
     critic: CriticObjective = CriticObjective()
-    memory: int = 50_000
+    memory: int = 400_000
     log_every: int = 50
     save_every: int = 1000
     tensorboard: bool = False
@@ -136,13 +136,20 @@ class Trainer:
         }
         save_checkpoint(folder, tensors, meta | {"step": self.step})
 
-    def restore(self, folder: Path) -> None:
-        """Continues from :meth:`save`."""
-        tensors, meta = load_checkpoint(folder)
+    def restore(self, folder: Path, meta: dict[str, object]) -> None:
+        """Continues from :meth:`save`.
+
+        Raises:
+            CheckpointError: where there is no checkpoint, or one of another experiment.
+        """
+        tensors, saved = load_checkpoint(folder)
+        for key, value in meta.items():
+            if saved.get(key) != value:
+                raise CheckpointError(f"{folder}: cannot resume: its {key} differs from this run's; train anew")
         self.stack.load_state_dict(tensors["stack"])
         self.target.load_state_dict(tensors["target"])
         restore_optimizer(self.optimizer, tensors["optimizer"])
-        self.step = int(meta["step"])
+        self.step = int(saved["step"])
 
     def _levels_in_training(self, step: int) -> Iterator[int]:
         if self.config.schedule == "joint":
@@ -152,11 +159,59 @@ class Trainer:
 
     @torch.no_grad()
     def _move_targets(self) -> None:
+        """Moves the target encoders after the online ones; a target needs all the encoders below its level too."""
+        decays = [REGULARIZERS[level.regularizer]().ema_decay for level in self.stack.config.levels]
         for k in range(1, len(self.stack) + 1):
-            decay = REGULARIZERS[self.stack.level(k).config.regularizer]().ema_decay
+            decay = max((value for value in decays[k - 1 :] if value is not None), default=None)
             if decay is None:
                 continue
-            for j in range(1, k + 1):
-                online, target = self.stack.level(j).encoder, self.target.level(j).encoder
-                for old, new in zip(target.parameters(), online.parameters(), strict=True):
-                    old.lerp_(new, 1 - decay)
+            online, target = self.stack.level(k).encoder, self.target.level(k).encoder
+            for old, new in zip(target.parameters(), online.parameters(), strict=True):
+                old.lerp_(new, 1 - decay)
+
+
+def train(
+    stack: Stack,
+    trajectories: Trajectories,
+    config: TrainConfig,
+    folder: Path,
+    meta: dict[str, object],
+    resume: bool = False,
+    progress: Progress = lambda step, metrics: None,
+) -> Tensor:
+    """Trains a stack, fits its codebooks and probes, and returns the observations to remember.
+
+    Args:
+        stack: fresh; changed in place.
+        trajectories: recorded transitions.
+        config: how to train.
+        folder: gets ``metrics.csv``, ``metrics.jsonl`` and ``checkpoint/``.
+        meta: kept with the checkpoint; must be the same when a run is resumed.
+        resume: continue from the checkpoint in ``folder``.
+        progress: called after every step with the step's number (from 1) and its losses.
+
+    Returns:
+        [N, O] observations, evenly spaced over the data: the long-term memory's raw material.
+
+    Raises:
+        CheckpointError: where a run cannot be resumed.
+    """
+    memory = trajectories.observations[:: max(1, len(trajectories) // config.memory)].to(stack.scale.device)
+    stack.calibrate(memory)
+    trainer = Trainer(stack, trajectories, config)
+    if resume:
+        trainer.restore(folder / "checkpoint", meta)
+    probe = memory[:: max(1, len(memory) // 2048)]
+    with MetricsWriter(folder, trainer.step if resume else None, config.tensorboard) as writer:
+        while trainer.step < config.steps:
+            step = trainer.step
+            metrics = trainer.update()
+            if step % config.log_every == 0 or step + 1 == config.steps:
+                writer.write(step, metrics | trainer.diagnose(probe))
+            if trainer.step % config.save_every == 0 or trainer.step == config.steps:
+                trainer.save(folder / "checkpoint", meta)
+            progress(trainer.step, metrics)
+    windows = WindowSampler(trajectories, max(level.stride for level in stack.config.levels), 4096, config.seed)
+    fit_support(stack, windows.batch(config.steps).actions, config.seed)
+    fit_probes(stack, memory[:: max(1, len(memory) // 20_000)])
+    return memory

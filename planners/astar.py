@@ -30,8 +30,8 @@ class SearchGoal:
     """A goal that a search can aim at. It is a :class:`planners.base.Cost` too: the estimate at every state.
 
     Attributes:
-        goal: [B, D] one goal state per problem.
-        heuristic: [M, D] states and [M, D] goals to the [M] estimated cost to go, world steps. For optimal plans it
+        goal: [B, D] one goal per problem: a state, or whatever the heuristic compares states with.
+        heuristic: [M, D] states and [M, ...] goals to the [M] estimated cost to go, world steps. For optimal plans it
             must not overestimate the cost of coming within the tolerance.
         tolerance: how near is there, in the unit of ``distance``.
         distance: [M, D] states and [M, D] goals to [M] distances for the test of arrival; the heuristic if None.
@@ -50,10 +50,8 @@ class SearchGoal:
 
     def __call__(self, states: Tensor, actions: Tensor) -> Tensor:
         """[B, ..., T+1, D] states to their [B, ..., T+1] estimated costs to go, world steps."""
-        goals = self.goal.view(len(self.goal), *[1] * (states.dim() - 2), -1).expand_as(states)
-        return self.heuristic(states.reshape(-1, states.shape[-1]), goals.reshape(-1, states.shape[-1])).view(
-            states.shape[:-1]
-        )
+        goals = self.goal.view(len(self.goal), *[1] * (states.dim() - 2), -1).expand(*states.shape[:-1], -1)
+        return self.heuristic(states.flatten(0, -2), goals.flatten(0, -2)).view(states.shape[:-1])
 
     def measure(self, states: Tensor, problems: Tensor) -> tuple[Tensor, Tensor]:
         """[M, D] states of [M] problems to their [M] costs to go and [M] flags of arrival."""

@@ -63,7 +63,10 @@ ActionSpace = Box | Discrete
 class Dynamics(Protocol):
     """One level's world model, as a planner sees it."""
 
-    actions: ActionSpace
+    @property
+    def actions(self) -> ActionSpace:
+        """The actions that :meth:`step` takes."""
+        ...
 
     def step(self, state: Tensor, action: Tensor) -> Tensor:
         """[..., D] states and [..., A] (or [...] integer) actions to the [..., D] next states, differentiable."""

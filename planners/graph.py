@@ -318,6 +318,31 @@ def distances_to(
     return np.where(nodes["stamp"] == number, nodes["cost"], np.inf)
 
 
+def reachable(
+    graph: SearchGraph,
+    sources: ArrayLike,
+    source_costs: ArrayLike,
+    limit: float,
+    *,
+    extra: ArrayLike | None = None,
+    workspace: SearchWorkspace | None = None,
+) -> tuple[Ints, Doubles]:
+    """The nodes within a cost of the nearest of [S] sources, each with a cost of its own: numbers and costs, sorted.
+
+    It pays for the nodes that it returns, not for the whole graph.
+    """
+    begin, begin_costs = _weighted_nodes("source", sources, source_costs, graph.num_nodes)
+    question = Question(
+        graph.indptr, graph.targets, graph.costs, _extra(graph, extra), begin, begin_costs,
+        _NO_EMBEDDING, _NO_EXTRA, 1.0, float(limit), np.iinfo(np.int64).max,
+    )  # fmt: skip
+    space = workspace or SearchWorkspace(graph.num_nodes)
+    number = space.begin(graph.num_nodes)
+    expanded, _, _, _ = search(question, _NO_NODES, _NO_COSTS, space.memory, number)
+    nodes = space.memory.order[:expanded].copy()
+    return nodes, space.memory.nodes["cost"][nodes]
+
+
 def strongly_connected_components(graph: SearchGraph) -> Ints:
     """[N] number of each node's component; numbers ascend against the edges (a sink component is 0)."""
     return tarjan(graph.indptr, graph.targets)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from planners.base import Budget, Dynamics, Plan, Planner
-from planners.landmarks import Path, PathPlanner, Target
+from planners.landmarks import Path, PathPlanner, Query, Target
 
 Floats = NDArray[np.float32]
 Embed = Callable[[Tensor], Tensor]
@@ -69,11 +69,13 @@ class Controller:
     Attributes:
         planner: any planner of continuous actions.
         dynamics: level 1's predictor.
-        measure: level-1 states to the space of its targets (the critic of level 2, or its own if it is alone).
+        embed: level-1 states to the points of level 1's critic space.
+        measure: level-1 states to the space of its targets (the critic of the level above).
     """
 
     planner: Planner
     dynamics: Dynamics
+    embed: Embed
     measure: Embed
 
 
@@ -128,6 +130,10 @@ class Session:
         self.spent = Spent()
         self.events: list[list[str]] = [[] for _ in range(self.size)]
 
+    def goal(self, problem: int) -> tuple[Floats, ...]:
+        """One problem's goal in every level's critic space, finest first."""
+        return tuple(points[problem] for points in self.goal_points)
+
     def track(self, k: int, problem: int) -> Track:
         """The present track of one level for one problem."""
         track = self.tracks[k][problem]
@@ -178,8 +184,8 @@ class HierarchicalPlanner:
         """
         session.events = [[] for _ in range(session.size)]
         if self.levels:
-            points = [level.embed(state) for level, state in zip(self.levels, states[1:], strict=False)]
-            here = [point.cpu().numpy() for point in points]
+            embeds = [self.controller.embed, *(level.embed for level in self.levels)]
+            here = [embed(state).cpu().numpy() for embed, state in zip(embeds, states, strict=True)]
             problems = range(session.size) if active is None else np.flatnonzero(active).tolist()
             self._descend(states, here, session, problems, elapsed)
             target = torch.as_tensor(np.stack([self._handed_down(session, 2, b).point for b in range(session.size)]))
@@ -202,8 +208,8 @@ class HierarchicalPlanner:
         for repair in range(self.MAX_REPAIRS + 1):
             failed: set[int] = set()
             for k in range(len(self), 1, -1):
-                stale = [b for b in pending if self._stale(k, b, here[k - 2][b], session, 0.0 if repair else elapsed)]
-                failed |= self._replan(k, stale, states, here[k - 2], session)
+                stale = [b for b in pending if self._stale(k, b, here[k - 1][b], session, 0.0 if repair else elapsed)]
+                failed |= self._replan(k, stale, states, here, session)
             pending = sorted(failed)
             if not pending:
                 return
@@ -250,30 +256,31 @@ class HierarchicalPlanner:
     def _handed_down(self, session: Session, k: int, b: int) -> Target:
         """The target that level ``k`` hands to the level below it."""
         track = session.track(k, b)
-        final = track.path.final and track.carrot == len(track.path.arrival) - 1
-        below = session.goal_points[k - 2][b] if final else None
-        return Target(track.path.embedding[track.carrot], below)
+        path = track.path
+        if path.final and track.carrot == len(path.arrival) - 1:
+            return Target(path.embedding[track.carrot], goal=session.goal(b))
+        landmark = self.levels[k - 2].planner.below(int(path.landmarks[track.carrot]))
+        return Target(path.embedding[track.carrot], landmark)
 
     def _target(self, session: Session, k: int, b: int) -> Target:
         """The target of level ``k``."""
         if k == len(self):
-            goal = session.goal_points[k - 1][b]
-            return Target(goal, goal)
+            return Target(session.goal_points[k - 1][b], goal=session.goal(b))
         return self._handed_down(session, k + 1, b)
 
-    def _replan(
-        self, k: int, stale: list[int], states: list[Tensor], here: Floats, session: Session
-    ) -> set[int]:  # fmt: skip
+    def _replan(self, k: int, stale: list[int], states: list[Tensor], here: list[Floats], session: Session) -> set[int]:
         """Plans anew at one level; returns the problems for which the level above must think again."""
         if not stale:
             return set()
         level, failed = self.levels[k - 2], set()
-        targets = [self._target(session, k, b) for b in stale]
-        rejected = [session.rejected[k][b] for b in stale]
-        paths = level.planner.paths(states[k - 1][stale].cpu().numpy(), here[stale], targets, rejected)
-        for b, path in zip(stale, paths, strict=True):
+        present = states[k - 1][stale].cpu().numpy()
+        queries = [
+            Query(state, tuple(point[b] for point in here), self._target(session, k, b), session.rejected[k][b])
+            for b, state in zip(stale, present, strict=True)
+        ]
+        for b, path in zip(stale, level.planner.paths(queries), strict=True):
             track = Track(path, self._purpose(session, k, b))
-            self._follow(track, level, here[b], 0.0)
+            self._follow(track, level, here[k - 1][b], 0.0)
             session.tracks[k][b] = track
             session.spent.add(k, path.expanded, path.calls)
             session.events[b].append(f"replan {k}")

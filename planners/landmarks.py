@@ -1,18 +1,19 @@
-"""Search over a landmark graph in latent space: one level's states kept in memory, and predicted ways between them."""
+"""Search over a landmark graph in latent space: one level's remembered states, and predicted ways between them."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from planners.graph import SearchGraph, SearchWorkspace, shortest_path
+from planners.graph import PathResult, SearchGraph, SearchWorkspace, reachable, shortest_path
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
+NONE = -1
+"""Stands for "no landmark" and "no edge" where a number is expected."""
 
 
 @dataclass(frozen=True)
@@ -20,13 +21,32 @@ class Target:
     """Where one problem's path should lead.
 
     Attributes:
-        point: [E'] in the space that measures arrival: the critic of the level above, or of the level itself at
-            the top; distances there are world steps.
-        goal: [E] the final goal in the level's own critic space, if the target is that goal; else None.
+        point: [E'] in the space that measures arrival: the critic of the level above (at the top, the level's own);
+            distances there are world steps.
+        landmark: the same as a landmark of the planning level, if it is one; else -1.
+        goal: the final goal in every level's critic space, finest first, if the target is the goal; else None.
     """
 
     point: Floats
-    goal: Floats | None = None
+    landmark: int = NONE
+    goal: tuple[Floats, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Query:
+    """One problem for one level: where it is, where it should go, and what did not work before.
+
+    Attributes:
+        state: [D] the present state of the level.
+        points: the present state in every level's critic space, finest first.
+        target: where to go.
+        rejected: numbers of the edges that turned out not to lead where the model said.
+    """
+
+    state: Floats
+    points: tuple[Floats, ...]
+    target: Target
+    rejected: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -37,17 +57,19 @@ class Path:
         states: [n+1, D] predicted states of the level.
         embedding: [n+1, E] the same in the level's critic space.
         arrival: [n+1] predicted arrival times, world steps from now.
-        edges: numbers of the graph's edges along the path (-1 for the first and last leg), n of them; empty where
-            the planner has no graph.
+        landmarks: [n+1] which landmarks these are; -1 for states that are none.
+        edges: [n] numbers of the graph's edges between them; -1 where the way is not an edge of the graph.
         final: whether the last state is the final goal.
         found: false where no way was found, and the path is only a guess.
         expanded: search nodes or candidates that it took.
         calls: states passed through the level's predictor and critic.
+        order: [m] landmarks in the order of their expansion, for a viewer.
     """
 
     states: Floats
     embedding: Floats
     arrival: Floats
+    landmarks: Ints
     edges: Ints
     final: bool
     found: bool = True
@@ -59,10 +81,12 @@ class Path:
 class PathPlanner(Protocol):
     """Plans one level's way to a target, for several problems at once."""
 
-    def paths(
-        self, starts: Floats, embedding: Floats, targets: list[Target], rejected: list[frozenset[int]]
-    ) -> list[Path]:
-        """[B, D] present states, [B, E] their critic embeddings, and B targets to B paths that avoid rejected edges."""
+    def paths(self, queries: list[Query]) -> list[Path]:
+        """One path per query."""
+        ...
+
+    def below(self, landmark: int) -> int:
+        """A landmark of this level as one of the level below; -1 where there is none."""
         ...
 
 
@@ -71,18 +95,22 @@ class LandmarkGraph:
     """One level's landmarks and the edges between them.
 
     Attributes:
+        level: k.
         states: [L, D] states of the level.
         embedding: [L, E] the same in the level's own critic space, world steps.
         measure: [L, E'] the same in the space in which arrival at a target is measured (the critic of the level above).
         observations: [L, O] what was observed there; for pictures.
+        below: [L] the same places as landmarks of the level below (at level 2: as remembered observations).
         graph: edges, their costs in world steps.
         stride: world steps of one prediction.
     """
 
+    level: int
     states: Floats
     embedding: Floats
     measure: Floats
     observations: Floats
+    below: Ints
     graph: SearchGraph
     stride: int
 
@@ -90,86 +118,125 @@ class LandmarkGraph:
 class LandmarkPlanner:
     """A* over a landmark graph; the heuristic is the critic's temporal distance, at no network call.
 
+    How to get from the present state into the graph, and from the graph to a goal, is asked of the level below: its
+    own graph knows the walls that a distance in latent space does not.
+
     Args:
         landmarks: the graph.
-        attach: landmarks within this many strides of the present state (or of the goal) are entries to the graph.
+        finer: the planner of the level below, if that one has landmarks too.
+        attach: landmarks within this many strides are entries to the graph; the radius doubles until there are any.
         direct: a goal within this many strides is gone to without a search.
         weight: of the heuristic; 1 keeps the search exact where the critic never overestimates.
         penalty: world steps added to a rejected edge, so that it is a last resort rather than forbidden.
     """
 
     MIN_ENTRIES = 3
+    DOUBLINGS = 4
 
     def __init__(
         self,
         landmarks: LandmarkGraph,
-        attach: float = 1.5,
+        finer: LandmarkPlanner | None = None,
+        attach: float = 0.75,
         direct: float = 1.0,
         weight: float = 1.0,
         penalty: float = 1000.0,
     ) -> None:
-        self.landmarks, self.weight, self.penalty = landmarks, weight, penalty
+        self.landmarks, self.finer, self.weight, self.penalty = landmarks, finer, weight, penalty
         self.attach, self.direct = attach * landmarks.stride, direct * landmarks.stride
         self.workspace = SearchWorkspace(landmarks.graph.num_nodes)
+        if finer is not None:
+            self._number_above = np.full(finer.landmarks.graph.num_nodes, NONE)
+            self._number_above[landmarks.below] = np.arange(len(landmarks.below))
 
-    def paths(
-        self, starts: Floats, embedding: Floats, targets: list[Target], rejected: list[frozenset[int]]
-    ) -> list[Path]:
+    def below(self, landmark: int) -> int:
+        """See :class:`PathPlanner`; level 1 has no landmarks."""
+        return NONE if self.finer is None or landmark == NONE else int(self.landmarks.below[landmark])
+
+    def paths(self, queries: list[Query]) -> list[Path]:
         """See :class:`PathPlanner`."""
-        problems = zip(starts, embedding, targets, rejected, strict=True)
-        return [self._path(start, here, target, edges) for start, here, target, edges in problems]
+        return [self._path(query) for query in queries]
 
-    def _path(self, start: Floats, here: Floats, target: Target, rejected: frozenset[int]) -> Path:
-        graph = self.landmarks
-        if target.goal is not None:
-            straight = float(np.linalg.norm(target.goal - here))
-            if straight <= self.direct and not rejected:
-                return Path(
-                    np.stack([start, start]), np.stack([here, target.goal]), np.float32([0, straight]),
-                    np.full(1, -1), final=True,
-                )  # fmt: skip
-        ends, end_costs = self._ends(target)
-        begins, begin_costs = self._near(graph.embedding, here)
-        point, space = (target.goal, graph.embedding) if target.goal is not None else (target.point, graph.measure)
+    def entries(self, points: tuple[Floats, ...], leaving: bool = False) -> tuple[Ints, Floats, int]:
+        """Landmarks around a place, the world steps to them, and the search nodes that it took to find them.
+
+        Args:
+            points: the place in every level's critic space.
+            leaving: the way from the landmarks to the place, instead of the way to them.
+        """
+        if self.finer is None:
+            return *self._near(self.landmarks.embedding, points[self.landmarks.level - 1]), 0
+        begins, begin_costs, expanded = self.finer.entries(points, leaving)
+        graph = self.finer.landmarks.graph.reversed() if leaving else self.finer.landmarks.graph
+        for doubling in range(self.DOUBLINGS):
+            limit = self.attach * 2**doubling
+            nodes, costs = reachable(graph, begins, begin_costs, limit, workspace=self.finer.workspace)
+            expanded += len(nodes)
+            number = self._number_above[nodes]
+            here = number != NONE
+            if here.any():
+                return number[here], costs[here].astype(np.float32), expanded
+        return *self._near(self.landmarks.embedding, points[self.landmarks.level - 1]), expanded
+
+    def _path(self, query: Query) -> Path:
+        goal, own = query.target.goal, self.landmarks.level - 1
+        if goal is not None and not query.rejected:
+            straight = float(np.linalg.norm(goal[own] - query.points[own]))
+            if straight <= self.direct:
+                return self._assemble(query, np.empty(0, np.int64), np.empty(0, np.int64), straight)
+        begins, begin_costs, entered = self.entries(query.points)
+        ends, end_costs, left = self._ends(query.target)
+        space, point = (
+            (self.landmarks.measure, query.target.point) if goal is None else (self.landmarks.embedding, goal[own])
+        )
         result = shortest_path(
-            graph.graph, begins, begin_costs, ends, end_costs,
+            self.landmarks.graph, begins, begin_costs, ends, end_costs,
             embedding=space, goal_embedding=point, weight=self.weight,
-            extra=self._extra(rejected), workspace=self.workspace,
+            extra=self._extra(query.rejected), workspace=self.workspace,
         )  # fmt: skip
-        nodes = result.nodes if result.found else ends[:1]
-        return self._assemble(start, here, target, nodes, result.edges, result.found, result.expanded, result.order)
+        if not result.found:
+            return self._assemble(query, ends[:1], np.empty(0, np.int64), 0.0, result, entered + left)
+        entry = float(begin_costs[np.flatnonzero(begins == result.nodes[0])[0]])
+        return self._assemble(query, result.nodes.astype(np.int64), result.edges, entry, result, entered + left)
 
     def _assemble(
         self,
-        start: Floats,
-        here: Floats,
-        target: Target,
-        nodes: NDArray[np.integer],
+        query: Query,
+        nodes: Ints,
         edges: NDArray[np.integer],
-        found: bool,
-        expanded: int,
-        order: NDArray[np.integer],
+        entry: float,
+        result: PathResult | None = None,
+        attached: int = 0,
     ) -> Path:
-        graph = self.landmarks
-        states, points = [start[None], graph.states[nodes]], [here[None], graph.embedding[nodes]]
-        first = float(np.linalg.norm(graph.embedding[nodes[0]] - here))
-        legs = [np.float32([0, first]), graph.graph.costs[edges] if len(edges) else np.empty(0, np.float32)]
-        numbers = [np.full(1, -1), np.asarray(edges, np.int64)]
-        if target.goal is not None:
-            states.append(graph.states[nodes[-1:]])
-            points.append(target.goal[None])
-            legs.append(np.linalg.norm(target.goal - graph.embedding[nodes[-1]], keepdims=True))
-            numbers.append(np.full(1, -1))
+        graph, own, goal = self.landmarks, self.landmarks.level - 1, query.target.goal
+        states, points = [query.state[None], graph.states[nodes]], [query.points[own][None], graph.embedding[nodes]]
+        legs = [np.zeros(1, np.float32), np.full(min(1, len(nodes)), entry, np.float32), graph.graph.costs[edges]]
+        landmarks, numbers = [np.full(1, NONE), nodes], [np.full(min(1, len(nodes)), NONE), np.asarray(edges)]
+        if goal is not None:
+            states.append(states[-1][-1:] if len(nodes) else states[0])
+            last = points[-1][-1] if len(nodes) else points[0][0]
+            points.append(goal[own][None])
+            legs.append(np.full(1, np.linalg.norm(goal[own] - last)))
+            landmarks.append(np.full(1, NONE))
+            numbers.append(np.full(1, NONE))
         return Path(
-            np.concatenate(states), np.concatenate(points), np.cumsum(np.concatenate(legs)).astype(np.float32),
-            np.concatenate(numbers), final=target.goal is not None, found=found, expanded=expanded,
-            order=order.astype(np.int64),
-        )  # fmt: skip
+            states=np.concatenate(states),
+            embedding=np.concatenate(points),
+            arrival=np.cumsum(np.concatenate(legs)).astype(np.float32),
+            landmarks=np.concatenate(landmarks),
+            edges=np.concatenate(numbers).astype(np.int64),
+            final=goal is not None,
+            found=result is None or result.found,
+            expanded=attached + (0 if result is None else result.expanded),
+            order=np.empty(0, np.int64) if result is None else result.order.astype(np.int64),
+        )
 
-    def _ends(self, target: Target) -> tuple[Ints, Floats]:
+    def _ends(self, target: Target) -> tuple[Ints, Floats, int]:
         if target.goal is not None:
-            return self._near(self.landmarks.embedding, target.goal)
-        return self._near(self.landmarks.measure, target.point)
+            return self.entries(target.goal, leaving=True)
+        if target.landmark != NONE:
+            return np.array([target.landmark]), np.zeros(1, np.float32), 0
+        return *self._near(self.landmarks.measure, target.point), 0
 
     def _near(self, space: Floats, point: Floats) -> tuple[Ints, Floats]:
         """Landmarks within reach of a point, at least a few, nearest first, and their distances."""
@@ -186,8 +253,3 @@ class LandmarkPlanner:
         extra = np.zeros(self.landmarks.graph.num_edges, np.float32)
         extra[list(rejected)] = self.penalty
         return extra
-
-
-def path_length(path: Path) -> float:
-    """World steps that a path is predicted to take; infinite where none was found."""
-    return float(path.arrival[-1]) if path.found else math.inf

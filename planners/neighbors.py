@@ -1,4 +1,4 @@
-"""Nearest neighbours within a radius, and nets of well-spread points, compiled.
+"""Neighbours within a radius, and nets of well-spread points, compiled.
 
 Points are rotated onto their principal axes, which changes no distance, and hashed into square buckets along the
 two widest ones: whatever is within a radius of a point lies in the 3 x 3 buckets around it.
@@ -18,7 +18,7 @@ MAX_BUCKETS_PER_AXIS = 2048
 
 
 class NeighborIndex:
-    """Finds the nearest of N points within a fixed radius.
+    """Finds which of N points lie within a fixed radius.
 
     Args:
         points: [N, E] the points.
@@ -42,9 +42,21 @@ class NeighborIndex:
         counts = np.bincount(bucket, minlength=int(self.shape.prod()))
         self.indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
 
-    def nearest(self, queries: Floats) -> tuple[Ints, Floats]:
-        """[Q, E] queries to the [Q] nearest points (-1 where none is within the radius) and their distances."""
-        return _nearest(self._rotate(queries), *self._tables(), self.radius)
+    def covers(self, queries: Floats) -> NDArray[np.bool_]:
+        """[Q] whether any point lies within the radius of each of [Q, E] queries."""
+        return self.count(queries) > 0
+
+    def count(self, queries: Floats) -> Ints:
+        """[Q] how many points lie within the radius of each of [Q, E] queries."""
+        return _count(self._rotate(queries), *self._tables(), self.radius)
+
+    def within(self, queries: Floats) -> tuple[Ints, Ints]:
+        """[Q, E] queries to all pairs of (query, point) within the radius: two [M] arrays of numbers."""
+        rotated = self._rotate(queries)
+        counts = _count(rotated, *self._tables(), self.radius)
+        first = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+        points = _list(rotated, first, *self._tables(), self.radius)
+        return np.repeat(np.arange(len(queries)), counts), points
 
     def net(self, order: Ints) -> Ints:
         """Picks points in a given order, each at least a radius from all picked before; returns their numbers.
@@ -52,10 +64,6 @@ class NeighborIndex:
         Every point that ``order`` names ends up within a radius of a picked one.
         """
         return _net(self.points, np.ascontiguousarray(order), self.low, self.side, self.shape, self.radius)
-
-    def density(self) -> Ints:
-        """[N] how many points lie within a radius of each point, itself included."""
-        return _density(*self._tables(), self.radius)
 
     def _rotate(self, queries: Floats) -> Floats:
         rotated = (queries - self.centre) @ self.axes
@@ -88,34 +96,33 @@ def _squared(a: Floats, b: Floats, bound: float) -> float:  # pragma: no cover -
 
 
 @numba.njit(cache=True, parallel=True)
-def _nearest(queries, points, indptr, members, low, side, shape, radius):  # type: ignore[no-untyped-def]  # pragma: no cover
-    found = np.full(len(queries), -1, np.int64)
-    distance = np.full(len(queries), np.inf, np.float32)
+def _count(queries, points, indptr, members, low, side, shape, radius):  # type: ignore[no-untyped-def]  # pragma: no cover
+    counts = np.zeros(len(queries), np.int64)
+    bound = radius * radius
     for q in numba.prange(len(queries)):
-        best = radius * radius
         first_x, last_x = _span(queries[q, 0], low[0], side, shape[0])
         first_y, last_y = _span(queries[q, 1], low[1], side, shape[1])
         for x in range(first_x, last_x + 1):
             for slot in range(indptr[x * shape[1] + first_y], indptr[x * shape[1] + last_y + 1]):
-                squared = _squared(queries[q], points[members[slot]], best)
-                if squared <= best:
-                    best = squared
-                    found[q] = members[slot]
-                    distance[q] = np.sqrt(squared)
-    return found, distance
+                if _squared(queries[q], points[members[slot]], bound) <= bound:
+                    counts[q] += 1
+    return counts
 
 
 @numba.njit(cache=True, parallel=True)
-def _density(points, indptr, members, low, side, shape, radius):  # type: ignore[no-untyped-def]  # pragma: no cover
-    counts = np.zeros(len(points), np.int64)
-    for q in numba.prange(len(points)):
-        first_x, last_x = _span(points[q, 0], low[0], side, shape[0])
-        first_y, last_y = _span(points[q, 1], low[1], side, shape[1])
+def _list(queries, first, points, indptr, members, low, side, shape, radius):  # type: ignore[no-untyped-def]  # pragma: no cover
+    found = np.empty(first[-1], np.int64)
+    bound = radius * radius
+    for q in numba.prange(len(queries)):
+        at = first[q]
+        first_x, last_x = _span(queries[q, 0], low[0], side, shape[0])
+        first_y, last_y = _span(queries[q, 1], low[1], side, shape[1])
         for x in range(first_x, last_x + 1):
             for slot in range(indptr[x * shape[1] + first_y], indptr[x * shape[1] + last_y + 1]):
-                if _squared(points[q], points[members[slot]], radius * radius) <= radius * radius:
-                    counts[q] += 1
-    return counts
+                if _squared(queries[q], points[members[slot]], bound) <= bound:
+                    found[at] = members[slot]
+                    at += 1
+    return found
 
 
 @numba.njit(cache=True)

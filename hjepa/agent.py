@@ -1,0 +1,119 @@
+"""The agent: a trained stack, the landmarks that it remembers, and how it plans; saved as one checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hjepa.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from hjepa.config import from_dict, to_dict
+from hjepa.memory import MemoryConfig, Verification, build_landmarks
+from hjepa.planning import PlanningConfig
+from hjepa.stack import Stack, StackConfig
+from hjepa.train import TrainConfig
+from planners.graph import SearchGraph
+from planners.landmarks import LandmarkGraph
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything that decides what an agent becomes: one TOML file, one dataclass, one command line.
+
+    Attributes:
+        stack: the shape of the H-JEPA.
+        train: how it is trained.
+        memory: how its landmarks and their edges are made.
+        planning: how it plans.
+    """
+
+    stack: StackConfig = field(default_factory=StackConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
+    planning: PlanningConfig = field(default_factory=PlanningConfig)
+
+
+@dataclass(frozen=True, eq=False)
+class Agent:
+    """A trained agent. It holds no map: a stack, and landmarks that were once observed.
+
+    Attributes:
+        stack: the H-JEPA.
+        experiment: how it was made.
+        graphs: for the whole stack, the landmark graph of every level from 2 up.
+        card: what it was trained on, how long it took, what it scored.
+        verified: per level, edges proposed by the predictor and accepted by the level below.
+    """
+
+    stack: Stack
+    experiment: Experiment
+    graphs: dict[int, LandmarkGraph]
+    card: dict[str, Any]
+    verified: dict[int, Verification]
+
+    @classmethod
+    def remember(cls, stack: Stack, observations: Tensor, experiment: Experiment, card: dict[str, Any]) -> Agent:
+        """Makes an agent from a trained stack and [N, O] remembered observations."""
+        graphs, verified = build_landmarks(stack, observations, experiment.memory)
+        return cls(stack.eval().requires_grad_(False), experiment, graphs, card, verified)
+
+    def save(self, folder: str | Path) -> None:
+        """Writes the agent; an interrupted write leaves the old one."""
+        memory: dict[str, Tensor] = {}
+        for k, landmarks in self.graphs.items():
+            memory[f"observations.{k}"] = torch.from_numpy(landmarks.observations)
+            memory[f"below.{k}"] = torch.from_numpy(landmarks.below)
+            memory[f"indptr.{k}"] = torch.from_numpy(landmarks.graph.indptr)
+            memory[f"targets.{k}"] = torch.from_numpy(landmarks.graph.targets)
+            memory[f"costs.{k}"] = torch.from_numpy(landmarks.graph.costs)
+        meta = {
+            "kind": "agent",
+            "experiment": to_dict(self.experiment),
+            "card": self.card,
+            "verified": {str(k): [v.proposed, v.accepted] for k, v in self.verified.items()},
+        }
+        save_checkpoint(folder, {"stack": self.stack.state_dict(), "memory": memory}, meta)
+
+    @classmethod
+    def load(cls, folder: str | Path, device: torch.device | str = "cpu") -> Agent:
+        """Reads an agent.
+
+        Raises:
+            CheckpointError: where the folder holds none, or a damaged one.
+        """
+        tensors, meta = load_checkpoint(folder)
+        if meta.get("kind") != "agent":
+            raise CheckpointError(f"{folder}: this is a {meta.get('kind', 'training')!r} checkpoint, not an agent")
+        experiment = from_dict(Experiment, meta["experiment"], f"{folder}: experiment")
+        stack = Stack(experiment.stack)
+        try:
+            stack.load_state_dict(tensors["stack"])
+        except (KeyError, RuntimeError) as error:
+            raise CheckpointError(f"{folder}: the weights do not fit the experiment ({error})") from error
+        stack = stack.to(device).eval().requires_grad_(False)
+        graphs = {k: _landmarks(stack, tensors["memory"], k) for k in range(2, len(stack) + 1)}
+        verified = {int(k): Verification(*pair) for k, pair in meta["verified"].items()}
+        return cls(stack, experiment, graphs, meta["card"], verified)
+
+
+@torch.no_grad()
+def _landmarks(stack: Stack, memory: dict[str, Tensor], k: int) -> LandmarkGraph:
+    """One level's landmark graph as saved: states and embeddings are computed again from the observations."""
+    observations = memory[f"observations.{k}"].to(stack.scale.device)
+    graph = SearchGraph(*(memory[f"{name}.{k}"].numpy() for name in ("indptr", "targets", "costs")))
+    states = stack.encode(observations, k)
+    above = min(k + 1, len(stack))
+    return LandmarkGraph(
+        level=k,
+        states=states.cpu().numpy(),
+        embedding=stack.level(k).critic.embed(states).cpu().numpy(),
+        measure=stack.level(above).critic.embed(stack.encode(observations, above)).cpu().numpy(),
+        observations=np.ascontiguousarray(memory[f"observations.{k}"].numpy()),
+        below=memory[f"below.{k}"].numpy(),
+        graph=graph,
+        stride=stack.level(k).config.stride,
+    )
