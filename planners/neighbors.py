@@ -81,8 +81,11 @@ def _bucket_of(points: Floats, low: Floats, side: float, shape: Ints) -> Ints:
 
 @numba.njit(cache=True, inline="always")
 def _span(coordinate: float, low: float, side: float, size: int) -> tuple[int, int]:  # pragma: no cover - compiled
-    middle = int(np.floor((coordinate - low) / side))
-    return max(0, middle - 1), min(size - 1, middle + 1)
+    bucket = np.floor((coordinate - low) / side)
+    if not -2.0 <= bucket <= size + 1.0:  # far outside, or not a number: no buckets
+        return size, size - 1
+    middle = int(bucket)
+    return min(size, max(0, middle - 1)), min(size - 1, middle + 1)
 
 
 @numba.njit(cache=True, inline="always")
