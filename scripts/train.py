@@ -1,0 +1,178 @@
+"""Trains an agent from recorded transitions: a stack of levels, and the landmarks that it remembers.
+
+python scripts/train.py ogbench/pointmaze-giant-navigate --out runs/giant
+
+python scripts/train.py point-maze --map my-maze.txt --out runs/mine
+
+Every field of the experiment is a flag below; flags go over --config, and --config over the preset of --levels.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import tyro
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from hjepa.agent import Agent, Experiment  # noqa: E402
+from hjepa.checkpoint import has_checkpoint  # noqa: E402
+from hjepa.config import to_dict, to_toml  # noqa: E402
+from hjepa.stack import Stack  # noqa: E402
+from hjepa.train import train  # noqa: E402
+from scripts._cli import Flat, run  # noqa: E402
+from scripts._experiment import base_experiment  # noqa: E402
+from scripts._machine import Device, use_device  # noqa: E402
+from scripts._progress import TrainingBar, last_metrics  # noqa: E402
+from scripts._tasks import Maze, Recording, Task, make_task, record  # noqa: E402
+from viz.figures import save, training_figure  # noqa: E402
+
+DEFAULT_TASK = "ogbench/pointmaze-medium-navigate"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to train on, and where to put it."""
+
+    data: Path | None = None
+    """Recorded data (an OGBench .npz file, or Minari's layout); recorded anew by default."""
+    rows: int | None = None
+    """Rows to record at least; by default 1,000,000, and for point-maze 10,000 per free cell."""
+    out: Path | None = None
+    """Folder of the run; runs/TASK-seedSEED by default."""
+    levels: int | None = None
+    """2 to 4 levels with strides 1, 10, 60 and 300; 3 by default."""
+    seed: int | None = None
+    """Of the data, the initial weights and the order of samples: sets --train.seed."""
+    config: Path | None = None
+    """TOML file with an experiment, such as the experiment.toml of another run."""
+    resume: bool = False
+    """Continue an interrupted run, with the same flags."""
+    overwrite: bool = False
+    """Replace a run that is there already."""
+    device: Device = "auto"
+    """Where to train; auto takes a GPU if there is one."""
+
+
+def command_line() -> None:
+    """Parses the arguments twice: the experiment named by the first few is what the others start from."""
+    args = [word for word in sys.argv[1:] if word != "--debug"]
+    base = base_experiment(args)
+
+    def program(
+        task: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")] = DEFAULT_TASK,
+        maze: Flat[Maze] = Maze(),
+        options: Flat[Options] = Options(),
+        experiment: Flat[Experiment] = base,
+    ) -> None:
+        main(task, maze, options, experiment)
+
+    tyro.cli(program, args=args, description=__doc__)
+
+
+def main(task: str, maze: Maze, options: Options, experiment: Experiment) -> None:
+    """Records or reads data, trains, remembers landmarks, and writes everything into one folder."""
+    begun = time.perf_counter()
+    chosen = make_task(task, maze)
+    device = use_device(options.device)
+    folder = options.out or Path("runs") / f"{chosen.label}-seed{experiment.train.seed}"
+    resume = _make_way(folder, options)
+    (folder / "experiment.toml").write_text(to_toml(experiment), encoding="utf-8")
+    data = record(chosen, options.data, options.rows, experiment.train.seed)
+    print(f"{chosen.name}: {len(data.trajectories):,} rows in {data.seconds:.1f} s; {folder}")
+    card = _card(chosen, data, experiment)
+    stack = _fresh_stack(experiment, data).to(device)
+    meta = {"experiment": to_dict(experiment), "data": card["data"]}
+    with TrainingBar(folder, experiment.train) as bar:
+        memory = train(stack, data.trajectories, experiment.train, folder, meta, resume, bar.update)
+    trained = time.perf_counter()
+    agent = Agent.remember(stack, memory, experiment, card)
+    card["seconds"] = {
+        "data": round(data.seconds, 1),
+        "training": round(trained - begun - data.seconds, 1),
+        "landmarks": round(time.perf_counter() - trained, 1),
+        "total": round(time.perf_counter() - begun, 1),
+    }
+    _finish(agent, folder)
+
+
+def _make_way(folder: Path, options: Options) -> bool:
+    """Makes the folder of the run; returns whether a checkpoint in it is to be continued from."""
+    if options.overwrite and options.resume:
+        raise ValueError("--resume continues a run and --overwrite replaces it: expected one of them")
+    if options.overwrite:
+        for name in ("checkpoint", "agent"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+    elif has_checkpoint(folder / "agent"):
+        raise ValueError(f"{folder}: a finished run is here; --overwrite replaces it, --out names another folder")
+    elif has_checkpoint(folder / "checkpoint") and not options.resume:
+        raise ValueError(f"{folder}: an unfinished run is here; --resume continues it, --overwrite replaces it")
+    elif options.resume and not (folder / "experiment.toml").exists():
+        raise ValueError(f"{folder}: --resume finds no run here")
+    folder.mkdir(parents=True, exist_ok=True)
+    return has_checkpoint(folder / "checkpoint")
+
+
+def _card(task: Task, data: Recording, experiment: Experiment) -> dict[str, Any]:
+    """What the agent says about itself. Where a run was put is left out of the command."""
+    words = iter(sys.argv[1:])
+    kept = []
+    for word in words:
+        if word == "--out":
+            next(words, None)
+        elif not word.startswith("--out=") and word not in ("--resume", "--overwrite"):
+            kept.append(word)
+    return {
+        "command": shlex.join(["python", "scripts/train.py", *kept]),
+        "task": task.name,
+        "map": {"name": task.map.name, "version": task.map.version},
+        "data": data.card,
+        "seed": experiment.train.seed,
+        "steps": experiment.train.steps,
+        "torch": torch.__version__,
+    }
+
+
+def _fresh_stack(experiment: Experiment, data: Recording) -> Stack:
+    """A stack with the initial weights of the experiment's seed, checked against the data."""
+    rows, shape = data.trajectories, experiment.stack
+    for name, found, expected in (
+        ("observation", rows.observations.shape[1], shape.observation_dim),
+        ("action", rows.actions.shape[1], shape.action_dim),
+    ):
+        if found != expected:
+            raise ValueError(f"{rows.source}: {name}s have {found} components; stack.{name}_dim is {expected}")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(experiment.train.seed)
+        return Stack(experiment.stack)
+
+
+def _finish(agent: Agent, folder: Path) -> None:
+    """Saves the agent and the picture of its training, and says how it went."""
+    metrics = last_metrics(folder)
+    agent.card["diagnostics"] = {name: value for name, value in metrics.items() if name.startswith(("rank", "probe"))}
+    agent.card["landmarks"] = {str(k): len(graph.states) for k, graph in agent.graphs.items()}
+    agent.save(folder / "agent")
+    save(training_figure(folder / "metrics.csv"), folder / "training.png")
+    for k, level in enumerate(agent.stack.config.levels, start=1):
+        line = f"level {k}  stride {level.stride:<4} prediction {metrics[f'prediction/{k}']:.3f}"
+        line += f"  rank {metrics[f'rank/{k}']:.1f} of {level.state_dim}  std {metrics[f'std_min/{k}']:.2f}"
+        line += f"  probe R2 {metrics[f'probe_r2/{k}']:.3f}"
+        if k in agent.graphs:
+            edges = agent.verified[k]
+            line += f"  {len(agent.graphs[k].states)} landmarks, {edges.accepted} of {edges.proposed} edges verified"
+        print(line)
+    seconds = agent.card["seconds"]
+    parts = ", ".join(f"{name} {seconds[name]} s" for name in ("data", "training", "landmarks"))
+    print(f"{folder / 'agent'}: {seconds['total']} s in all ({parts})")
+
+
+if __name__ == "__main__":
+    run(command_line, [word for word in sys.argv[1:] if word == "--debug"])
