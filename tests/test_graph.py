@@ -16,6 +16,7 @@ from planners.graph import (
     SearchWorkspace,
     bounded_distances,
     distances_to,
+    reachable,
     shortest_path,
     strongly_connected_components,
 )
@@ -194,6 +195,33 @@ def test_distances_to_equal_networkx() -> None:
         found = distances_to(graph, targets, costs, extra=extra)
         for node in range(0, 30, 5):
             assert found[node] == pytest.approx(reference(graph, [node], [0], targets, costs, extra))
+
+
+def test_reachable_equals_networkx() -> None:
+    rng = np.random.default_rng(8)
+    space = SearchWorkspace(40)
+    for _ in range(300):
+        graph = random_graph(rng, int(rng.integers(2, 40)), 1.5)
+        sources = rng.choice(graph.num_nodes, 2)  # perhaps the same one twice
+        costs, limit = -np.sort(-rng.uniform(0, 5, 2)), rng.uniform(0, 15)  # the reference takes the last of two
+        extra = rng.uniform(0, 3, graph.num_edges).astype(np.float32) if rng.random() < 0.5 else None
+        nodes, prices = reachable(graph, sources, costs, limit, extra=extra, workspace=space)
+        assert len(set(nodes.tolist())) == len(nodes)
+        assert (np.diff(prices) >= 0).all()
+        found = dict(zip(nodes.tolist(), prices.tolist(), strict=True))
+        for node in range(graph.num_nodes):
+            expected = reference(graph, sources, costs, [node], [0], extra)
+            assert found.get(node, math.inf) == (pytest.approx(expected) if expected <= limit else math.inf)
+
+
+def test_reachable_pays_for_what_it_returns() -> None:
+    line = np.arange(99_999)
+    graph = SearchGraph.from_edges(100_000, line, line + 1, np.ones(99_999))
+    space = SearchWorkspace(100_000)
+    nodes, costs = reachable(graph, [500], [2.5], 4.5, workspace=space)
+    assert nodes.tolist() == [500, 501, 502]
+    assert costs.tolist() == [2.5, 3.5, 4.5]
+    assert (space.memory.nodes["stamp"] != 0).sum() <= 4
 
 
 def test_components_equal_networkx() -> None:
