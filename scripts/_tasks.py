@@ -8,7 +8,9 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import tyro
 
 from hjepa.data import Trajectories, load_trajectories
 from hjepa.evaluate import Tasks
@@ -20,6 +22,7 @@ OFFICIAL = re.compile(r"ogbench/pointmaze-(medium|large|giant|teleport)-(navigat
 OWN = "point-maze"
 EXPECTED = f"ogbench/pointmaze-{{medium,large,giant,teleport}}-{{navigate,stitch}} or {OWN}"
 OFFICIAL_ROWS = 1_000_000  # as many as OGBench's own data sets hold
+TaskName = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK", help=EXPECTED)]
 ROWS_PER_CELL, LEAST_ROWS = 10_000, 200_000  # what the giant maze gets in OGBench, per free cell
 
 

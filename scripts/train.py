@@ -15,7 +15,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 import tyro
@@ -31,7 +31,7 @@ from scripts._cli import Flat, run  # noqa: E402
 from scripts._experiment import base_experiment  # noqa: E402
 from scripts._machine import Device, use_device  # noqa: E402
 from scripts._progress import TrainingBar, last_metrics  # noqa: E402
-from scripts._tasks import Maze, Recording, Task, make_task, record  # noqa: E402
+from scripts._tasks import Maze, Recording, Task, TaskName, make_task, record  # noqa: E402
 from viz.figures import save, training_figure  # noqa: E402
 
 DEFAULT_TASK = "ogbench/pointmaze-medium-navigate"
@@ -67,10 +67,10 @@ def command_line() -> None:
     base = base_experiment(args)
 
     def program(
-        task: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK")] = DEFAULT_TASK,
-        maze: Flat[Maze] = Maze(),
-        options: Flat[Options] = Options(),
+        maze: Flat[Maze],
+        options: Flat[Options],
         experiment: Flat[Experiment] = base,
+        task: TaskName = DEFAULT_TASK,
     ) -> None:
         main(task, maze, options, experiment)
 

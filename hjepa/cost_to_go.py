@@ -1,0 +1,67 @@
+"""How many steps an agent thinks a place is away from a goal: for pictures, not for planning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from hjepa.agent import Agent
+from planners.graph import distances_to
+
+NEIGHBORS = 6
+BLOCK = 4096  # places at once: bounds the table of distances to all landmarks
+Floats = NDArray[np.float64]
+
+
+def cost_to_go(agent: Agent, goal: ArrayLike) -> Callable[[ArrayLike], Floats]:
+    """The agent's own estimate of the way to a goal, from anywhere.
+
+    From a landmark of level 2 it is the shortest path in the landmark graph; from another place, the critic's distance
+    to a nearby landmark and the path from there. An agent of one level has only its critic.
+
+    Args:
+        agent: who estimates.
+        goal: [O] observation of the goal.
+
+    Returns:
+        A function of [M, O] observations to [M] world steps; infinite where the agent knows no way.
+    """
+    end = _embed(agent, np.asarray(goal)[None])
+    if 2 not in agent.graphs:
+        return lambda places: np.linalg.norm(_embed(agent, places) - end, axis=1)
+    landmarks = agent.graphs[2]
+    arrivals, arrival_costs = _nearest(end, landmarks.embedding)
+    remaining = distances_to(landmarks.graph, arrivals[0], arrival_costs[0])
+
+    def estimate(places: ArrayLike) -> Floats:
+        points = _embed(agent, places)
+        entries, entry_costs = _nearest(points, landmarks.embedding)
+        around = (entry_costs + remaining[entries]).min(1)
+        straight = np.linalg.norm(points - end, axis=1)
+        return np.where(straight <= landmarks.stride, np.minimum(straight, around), around)
+
+    return estimate
+
+
+@torch.no_grad()
+def _embed(agent: Agent, places: ArrayLike) -> Floats:
+    """[M, O] places to [M, E] points in the critic space of level 2 (of level 1 if that is all there is)."""
+    stack, k = agent.stack, min(2, len(agent.stack))
+    observations = torch.as_tensor(np.asarray(places), dtype=torch.float32, device=stack.scale.device)
+    return stack.level(k).critic.embed(stack.encode(observations, k)).cpu().numpy().astype(np.float64)
+
+
+def _nearest(points: Floats, landmarks: NDArray[np.float32]) -> tuple[NDArray[np.int64], Floats]:
+    """[M, n] the landmarks nearest to each of [M, E] points, and the [M, n] distances to them."""
+    count = min(NEIGHBORS, len(landmarks))
+    numbers, distances = [], []
+    for first in range(0, len(points), BLOCK):
+        block = points[first : first + BLOCK]
+        squares = np.square(block).sum(1)[:, None] + np.square(landmarks).sum(1) - 2 * block @ landmarks.T
+        near = np.argpartition(squares, count - 1, axis=1)[:, :count]
+        numbers.append(near)
+        distances.append(np.sqrt(np.take_along_axis(squares, near, 1).clip(0)))
+    return np.concatenate(numbers), np.concatenate(distances)

@@ -1,0 +1,123 @@
+"""Evaluates agents on a task: success, steps, and what planning costs.
+
+python scripts/evaluate.py ogbench/pointmaze-giant-navigate --levels 3 --episodes 50 --json out/giant.json
+
+python scripts/evaluate.py point-maze --map my-maze.txt --agent runs/mine --episodes 250 --json out/mine.json
+
+--agent takes a run's folder, or several (one for each training seed): their results are averaged.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from hjepa.actor import Actor  # noqa: E402
+from hjepa.agent import Agent  # noqa: E402
+from hjepa.checkpoint import has_checkpoint  # noqa: E402
+from hjepa.cost_to_go import cost_to_go  # noqa: E402
+from hjepa.evaluate import Naming, Report, random_success_rate, report, run_episodes  # noqa: E402
+from hjepa.planning import Search  # noqa: E402
+from hjepa.pretrained import pretrained  # noqa: E402
+from planners.trace import Episode  # noqa: E402
+from scripts._cli import Flat, run  # noqa: E402
+from scripts._machine import use_device  # noqa: E402
+from scripts._results import pooled, print_table  # noqa: E402
+from scripts._tasks import Maze, Task, TaskName, make_task  # noqa: E402
+from viz.figures import episode_figure, save  # noqa: E402
+from viz.record import write_gif  # noqa: E402
+
+
+@dataclass(frozen=True)
+class Options:
+    """Who is evaluated, and how."""
+
+    agent: tuple[Path, ...] = ()
+    """Folders of runs or agents; by default the agent shipped for the task."""
+    levels: int | None = None
+    """Levels that plan, from the finest; all of them by default."""
+    search: Search | None = None
+    """How the levels above the first plan; as the agent was configured by default."""
+    episodes: int | None = None
+    """Episodes: of OGBench's tasks, for each of the five (50 by default); of point-maze, in all (250)."""
+    seed: int = 1000
+    """Of starts, goals and planners. Nothing was tuned on the default one."""
+    json: Path | None = None
+    """File for the results."""
+    figure: Path | None = None
+    """File (.png, .svg, .pdf) for a picture of the first episode with every level's plan."""
+    gif: Path | None = None
+    """File for an animation of the same episode."""
+
+
+def main(maze: Flat[Maze], options: Flat[Options], task: TaskName) -> None:
+    """Evaluates, prints a table, and writes what was asked for."""
+    chosen = make_task(task, maze)
+    use_device("cpu")
+    folders = [_agent_folder(folder) for folder in options.agent] or [pretrained(chosen.name)]
+    episodes = chosen.episodes if options.episodes is None else options.episodes
+    if episodes < 1:
+        raise ValueError(f"--episodes must be at least 1, not {episodes}")
+    agents = [Agent.load(folder) for folder in folders]
+    names = [str(folder) for folder in options.agent] or [f"shipped for {chosen.name}"]
+    random_rate = random_success_rate(chosen.random_episodes(episodes, options.seed), options.seed)
+    reports = []
+    for agent, name in zip(agents, names, strict=True):
+        one = evaluate(agent, chosen, name, replace(options, episodes=episodes), random_rate)
+        print_table(one.to_dict())
+        reports.append(one)
+    result = reports[0].to_dict() if len(reports) == 1 else pooled(reports)
+    if len(reports) > 1:
+        print_table(result)
+    if options.json is not None:
+        _write_json(options.json, result)
+
+
+def evaluate(agent: Agent, task: Task, name: str, options: Options, random_rate: float) -> Report:
+    """One agent's results on a task, all episodes in one batch and then some alone."""
+    assert options.episodes is not None
+    tasks = task.evaluation(options.episodes, options.seed)
+    actor = Actor(agent, options.levels, options.search, options.seed)
+    # Code is compiled, and memory laid out, at the first decision: that one is thrown away, and counts for no time.
+    for throw_away in (tasks, task.single_episodes(options.seed)[0]):
+        observations, goals = throw_away.reset()
+        actor.begin(goals)
+        actor.act(observations)
+    draws = options.figure is not None or options.gif is not None
+    actor = Actor(agent, options.levels, options.search, options.seed)
+    outcome, episode = run_episodes(actor, tasks, record=0 if draws else None)
+    alone = [
+        run_episodes(Actor(agent, options.levels, options.search, options.seed), single)[0]
+        for single in task.single_episodes(options.seed)
+    ]
+    if episode is not None:
+        _draw(agent, task, replace(episode, title=f"{task.name}, {actor.levels} levels"), options)
+    naming = Naming(task.name, task.protocol_of(options.episodes), name)
+    return report(naming, actor, tasks, outcome, alone, random_rate, options.seed)
+
+
+def _draw(agent: Agent, task: Task, episode: Episode, options: Options) -> None:
+    heat = cost_to_go(agent, episode.goal)
+    if options.figure is not None:
+        print(save(episode_figure(task.map, episode, heat), options.figure))
+    if options.gif is not None:
+        print(write_gif(task.map, episode, options.gif, heat))
+
+
+def _agent_folder(path: Path) -> Path:
+    """An agent's folder; a run's folder stands for the agent in it."""
+    return path / "agent" if has_checkpoint(path / "agent") else path
+
+
+def _write_json(path: Path, result: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run(main, description=__doc__)
