@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from planners.base import Budget, Dynamics, Plan, Planner
-from planners.landmarks import Path, PathPlanner, Query, Target
+from planners.landmarks import NONE, Path, PathPlanner, Query, Target
 
 Floats = NDArray[np.float32]
 Embed = Callable[[Tensor], Tensor]
@@ -251,7 +251,7 @@ class HierarchicalPlanner:
         if k == len(self):
             return "goal"
         above = session.track(k + 1, b)
-        return (id(above.path), above.carrot)
+        return (above.path, above.carrot)
 
     def _handed_down(self, session: Session, k: int, b: int) -> Target:
         """The target that level ``k`` hands to the level below it."""
@@ -293,7 +293,6 @@ class HierarchicalPlanner:
     def _reject(self, session: Session, k: int, b: int) -> None:
         """Marks the edge that one problem is on, so that the next path avoids it."""
         track = session.track(k, b)
-        edges = track.path.edges
-        worn = {int(edge) for edge in edges[max(0, track.at - 1) : track.carrot] if edge >= 0}
+        worn = {int(edge) for edge in track.path.edges[max(0, track.at - 1) : track.carrot] if edge != NONE}
         session.rejected[k][b] = session.rejected[k][b] | worn
         session.events[b].append(f"rejected {k}")

@@ -14,6 +14,13 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 NONE = -1
 """Stands for "no landmark" and "no edge" where a number is expected."""
+DIRECT = -2
+"""Number of the straight way to a near goal."""
+
+
+def attachment(landmarks: Ints) -> Ints:
+    """Numbers of the ways between landmarks and places that are none: negative, unlike those of edges."""
+    return DIRECT - 1 - landmarks
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,7 @@ class Query:
         state: [D] the present state of the level.
         points: the present state in every level's critic space, finest first.
         target: where to go.
-        rejected: numbers of the edges that turned out not to lead where the model said.
+        rejected: numbers of the ways (see :class:`Path`) that turned out not to lead where the model said.
     """
 
     state: Floats
@@ -49,16 +56,18 @@ class Query:
     rejected: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Path:
-    """One level's plan for one problem, the present state first.
+    """One level's plan for one problem, the present state first. Two paths are equal only if they are the same one.
 
     Attributes:
         states: [n+1, D] predicted states of the level.
         embedding: [n+1, E] the same in the level's critic space.
         arrival: [n+1] predicted arrival times, world steps from now.
         landmarks: [n+1] which landmarks these are; -1 for states that are none.
-        edges: [n] numbers of the graph's edges between them; -1 where the way is not an edge of the graph.
+        edges: [n] numbers of the ways between them, by which they can be rejected; -1 where there is no such number.
+            For landmarks: the graph's edges, -2 for the straight way to a near goal, and -3 - i for the ways between
+            landmark i and a place that is none.
         final: whether the last state is the final goal.
         found: false where no way was found, and the path is only a guess.
         expanded: search nodes or candidates that it took.
@@ -180,7 +189,7 @@ class LandmarkPlanner:
 
     def _path(self, query: Query) -> Path:
         goal, own = query.target.goal, self.landmarks.level - 1
-        if goal is not None and not query.rejected:
+        if goal is not None and DIRECT not in query.rejected:
             straight = float(np.linalg.norm(goal[own] - query.points[own]))
             if straight <= self.direct:
                 return self._assemble(query, np.empty(0, np.int64), np.empty(0, np.int64), straight)
@@ -190,8 +199,8 @@ class LandmarkPlanner:
             (self.landmarks.measure, query.target.point) if goal is None else (self.landmarks.embedding, goal[own])
         )
         result = shortest_path(
-            self.landmarks.graph, begins, begin_costs, ends, end_costs,
-            embedding=space, goal_embedding=point, weight=self.weight,
+            self.landmarks.graph, begins, self._priced(begins, begin_costs, query), ends,
+            self._priced(ends, end_costs, query), embedding=space, goal_embedding=point, weight=self.weight,
             extra=self._extra(query.rejected), workspace=self.workspace,
         )  # fmt: skip
         if not result.found:
@@ -211,14 +220,14 @@ class LandmarkPlanner:
         graph, own, goal = self.landmarks, self.landmarks.level - 1, query.target.goal
         states, points = [query.state[None], graph.states[nodes]], [query.points[own][None], graph.embedding[nodes]]
         legs = [np.zeros(1, np.float32), np.full(min(1, len(nodes)), entry, np.float32), graph.graph.costs[edges]]
-        landmarks, numbers = [np.full(1, NONE), nodes], [np.full(min(1, len(nodes)), NONE), np.asarray(edges)]
+        landmarks, numbers = [np.full(1, NONE), nodes], [attachment(nodes[:1]), np.asarray(edges)]
         if goal is not None:
             states.append(states[-1][-1:] if len(nodes) else states[0])
             last = points[-1][-1] if len(nodes) else points[0][0]
             points.append(goal[own][None])
             legs.append(np.full(1, np.linalg.norm(goal[own] - last)))
             landmarks.append(np.full(1, NONE))
-            numbers.append(np.full(1, NONE))
+            numbers.append(attachment(nodes[-1:]) if len(nodes) else np.full(1, DIRECT))
         return Path(
             states=np.concatenate(states),
             embedding=np.concatenate(points),
@@ -247,9 +256,14 @@ class LandmarkPlanner:
         nearest = inside[np.argsort(squared[inside])]
         return nearest, np.sqrt(squared[nearest])
 
+    def _priced(self, landmarks: Ints, costs: Floats, query: Query) -> Floats:
+        """[n] costs of the ways between landmarks and a place, the rejected ones made dear."""
+        return costs + self.penalty * np.isin(attachment(landmarks), list(query.rejected))
+
     def _extra(self, rejected: frozenset[int]) -> Floats | None:
-        if not rejected:
+        edges = [number for number in rejected if number >= 0]
+        if not edges:
             return None
         extra = np.zeros(self.landmarks.graph.num_edges, np.float32)
-        extra[list(rejected)] = self.penalty
+        extra[edges] = self.penalty
         return extra
