@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planners.graph import SearchGraph
-from planners.landmarks import NONE, LandmarkGraph, LandmarkPlanner, Path, Query, Target
+from planners.landmarks import DIRECT, NONE, LandmarkGraph, LandmarkPlanner, Path, Query, Target, attachment
 
 
 def landmarks_at(
@@ -82,7 +82,7 @@ def test_paths_are_the_shortest_entries_and_exits_included(seed: int) -> None:
     points = rng.uniform(-50, 50, (60, 2)).astype(np.float32)
     graph = landmarks_at(points, neighbours(points, 30.0))
     start, goal = rng.uniform(-50, 50, (2, 2)).astype(np.float32)
-    path = plan(LandmarkPlanner(graph, direct=0.0), start, goal)
+    path = plan(LandmarkPlanner(graph, attach=0.75, direct=0.0), start, goal)
     begins, ends = around(points, start, 7.5), around(points, goal, 7.5)
     best = reference(graph, begins, ends)
     assert path.final
@@ -104,7 +104,7 @@ def test_a_path_says_where_it_goes() -> None:
     assert path.states[:5, 0].tolist() == [3, 0, -20, -40, -60], "states are the level's, not the critic's"
     ends = [(int(graph.graph.sources[e]), int(graph.graph.targets[e])) for e in path.edges[1:-1]]
     assert ends == [(0, 1), (1, 2), (2, 3)]
-    assert path.edges[[0, -1]].tolist() == [NONE, NONE]
+    assert path.edges[[0, -1]].tolist() == attachment(np.array([0, 3])).tolist()
     assert path.expanded >= 4
 
 
@@ -137,7 +137,9 @@ def test_a_near_goal_is_gone_to_directly(goal: list[int], straight: bool) -> Non
     if straight:
         assert path.arrival[-1] == pytest.approx(np.hypot(8, 5))
         assert path.expanded == 0
-        assert len(plan(planner, [0, 0], goal, rejected=[0]).landmarks) > 2, "after a rejection it searches"
+        assert path.edges.tolist() == [DIRECT]
+        assert plan(planner, [0, 0], goal, rejected=[0]).edges.tolist() == [DIRECT]
+        assert len(plan(planner, [0, 0], goal, rejected=[DIRECT]).landmarks) > 2, "once rejected, it searches"
 
 
 def test_rejected_edges_are_avoided_while_there_is_another_way() -> None:
@@ -159,6 +161,19 @@ def test_rejected_edges_are_avoided_while_there_is_another_way() -> None:
     assert plan(planner, ring[0], ring[20]).landmarks.tolist() == first.landmarks.tolist(), "nothing is remembered"
 
 
+def test_rejected_entries_and_exits_are_avoided_while_there_are_others() -> None:
+    points = grid(15)
+    planner = LandmarkPlanner(landmarks_at(points, neighbours(points, 15.0)))
+    first = plan(planner, [-29, 0], [29, 1])
+    assert (first.edges[0], first.edges[-1]) == tuple(attachment(first.landmarks[[1, -2]]))
+    second = plan(planner, [-29, 0], [29, 1], rejected=first.edges[[0, -1]].tolist())
+    assert second.found
+    assert second.landmarks[1] != first.landmarks[1]
+    assert second.landmarks[-2] != first.landmarks[-2]
+    entry = np.linalg.norm(points[second.landmarks[1]] - [-29, 0])
+    assert second.arrival[1] == pytest.approx(entry), "a penalty is no travel time"
+
+
 def test_an_unreachable_goal_is_not_found() -> None:
     points = grid(15)
     edges = neighbours(points, 15.0, blocked=lambda a, b: a[0] < 0 <= b[0])  # one way only
@@ -174,7 +189,7 @@ def test_an_unreachable_goal_is_not_found() -> None:
     assert nowhere.landmarks[-1] == landmark
 
 
-def nested(wall: bool, attach: float = 0.75) -> tuple[LandmarkPlanner, LandmarkPlanner]:
+def nested(wall: bool, attach: float = 0.6) -> tuple[LandmarkPlanner, LandmarkPlanner]:
     """Levels 2 and 3 on a square: fine landmarks every 5, coarse ones every 15, and perhaps a wall."""
     fine = grid(5)
     fine = fine[fine[:, 0] != 0]
@@ -183,7 +198,7 @@ def nested(wall: bool, attach: float = 0.75) -> tuple[LandmarkPlanner, LandmarkP
     coarse = np.flatnonzero((np.abs(fine) % 15 == 5).all(1))
     edges = neighbours(fine[coarse], 30.1, blocked)
     level3 = landmarks_at(fine[coarse], edges, level=3, below=coarse, stride=30)
-    finer = LandmarkPlanner(level2)
+    finer = LandmarkPlanner(level2, attach=0.75)
     return LandmarkPlanner(level3, finer, attach=attach), finer
 
 
@@ -210,7 +225,7 @@ def test_entries_of_an_upper_level_are_found_by_the_level_below(leaving: bool) -
         ends = ({below: 0.0}, begins) if leaving else (begins, {below: 0.0})
         expected = reference(finer.landmarks, *ends)
         assert cost == pytest.approx(expected, rel=1e-5)
-        assert cost <= 22.5
+        assert cost <= 0.6 * 30
     assert expanded > 0
 
 
