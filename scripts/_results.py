@@ -14,6 +14,9 @@ def pooled(reports: list[Report]) -> Result:
     """The mean over several agents, its interval over all their episodes, and every agent's own under ``agents``."""
     single = [report.to_dict() for report in reports]
     result = {key: _mean([one[key] for one in single]) for key in single[0]}
+    for task in result["mean_steps"]:  # of successful episodes: an agent without any has no say
+        steps = [one["mean_steps"][task] for one in single if one["per_task"][task]]
+        result["mean_steps"][task] = _mean(steps) if steps else 0.0
     successes = sum(round(one["success_rate"] * one["episodes"]) for one in single)
     episodes = sum(one["episodes"] for one in single)
     result |= {
@@ -60,7 +63,8 @@ def print_table(result: Result) -> None:
 
 
 def _row(name: str, success: float, steps: float, oracle: float) -> str:
-    return f"{name:10} {success:>8.1%} {steps:>8.1f} {oracle:>8.1f}"
+    taken = f"{steps:.1f}" if success else "-"  # steps are those of successful episodes
+    return f"{name:10} {success:>8.1%} {taken:>8} {oracle:>8.1f}"
 
 
 def _random(result: Result) -> str:

@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import tyro
 
+from hjepa.checkpoint import has_checkpoint
 from hjepa.data import Trajectories, load_trajectories
 from hjepa.evaluate import Tasks
 from worlds import Map, MazeTasks, OGBenchTasks, as_map, collect, generate_maze
 from worlds.collect import Protocol
 from worlds.external import TIME_LIMIT
+from worlds.tasks import official_task, place_near
 
 OFFICIAL = re.compile(r"ogbench/pointmaze-(medium|large|giant|teleport)-(navigate|stitch)")
 OWN = "point-maze"
@@ -118,6 +121,24 @@ def _own_map(maze: Maze) -> Map:
         return as_map(maze.map).require_connected()
     assert maze.size is not None
     return generate_maze(maze.size, maze.size, maze.maze_seed)
+
+
+def official_episode(map: Map, task: int, seed: int) -> MazeTasks:
+    """One of OGBench's five tasks of a maze in our own simulator, which needs no MuJoCo.
+
+    Raises:
+        ValueError: where the maze has no such task.
+    """
+    start, goal = official_task(map, task)
+    generator = np.random.default_rng(seed)
+    tasks = MazeTasks(map, 1, seed, TIME_LIMIT)
+    tasks.starts[0], tasks.goals[0] = place_near(map, start, generator), place_near(map, goal, generator)
+    return tasks
+
+
+def agent_folder(path: Path) -> Path:
+    """An agent's folder; a run's folder stands for the agent in it."""
+    return path / "agent" if has_checkpoint(path / "agent") else path
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from hjepa.actor import Actor  # noqa: E402
 from hjepa.agent import Agent  # noqa: E402
-from hjepa.checkpoint import has_checkpoint  # noqa: E402
 from hjepa.cost_to_go import cost_to_go  # noqa: E402
 from hjepa.evaluate import Naming, Report, random_success_rate, report, run_episodes  # noqa: E402
 from hjepa.planning import Search  # noqa: E402
@@ -28,7 +27,7 @@ from planners.trace import Episode  # noqa: E402
 from scripts._cli import Flat, run  # noqa: E402
 from scripts._machine import use_device  # noqa: E402
 from scripts._results import pooled, print_table  # noqa: E402
-from scripts._tasks import Maze, Task, TaskName, make_task  # noqa: E402
+from scripts._tasks import Maze, Task, TaskName, agent_folder, make_task  # noqa: E402
 from viz.figures import episode_figure, save  # noqa: E402
 from viz.record import write_gif  # noqa: E402
 
@@ -59,7 +58,7 @@ def main(maze: Flat[Maze], options: Flat[Options], task: TaskName) -> None:
     """Evaluates, prints a table, and writes what was asked for."""
     chosen = make_task(task, maze)
     use_device("cpu")
-    folders = [_agent_folder(folder) for folder in options.agent] or [pretrained(chosen.name)]
+    folders = [agent_folder(folder) for folder in options.agent] or [pretrained(chosen.name)]
     episodes = chosen.episodes if options.episodes is None else options.episodes
     if episodes < 1:
         raise ValueError(f"--episodes must be at least 1, not {episodes}")
@@ -107,11 +106,6 @@ def _draw(agent: Agent, task: Task, episode: Episode, options: Options) -> None:
         print(save(episode_figure(task.map, episode, heat), options.figure))
     if options.gif is not None:
         print(write_gif(task.map, episode, options.gif, heat))
-
-
-def _agent_folder(path: Path) -> Path:
-    """An agent's folder; a run's folder stands for the agent in it."""
-    return path / "agent" if has_checkpoint(path / "agent") else path
 
 
 def _write_json(path: Path, result: dict[str, Any]) -> None:
