@@ -13,9 +13,12 @@ from tqdm import tqdm
 from hjepa.train import Metrics, TrainConfig
 
 
-def last_metrics(folder: Path) -> Metrics:
-    """The newest row of a run's ``metrics.jsonl``."""
-    return json.loads((folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+def newest_metrics(folder: Path) -> Metrics:
+    """The newest value of everything in a run's ``metrics.jsonl``; not every row holds every level."""
+    newest: Metrics = {}
+    for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
+        newest |= {name: value for name, value in json.loads(line).items() if value is not None}
+    return newest
 
 
 class TrainingBar:
@@ -45,7 +48,7 @@ class TrainingBar:
         if step % every and step != self.config.steps:
             return
         milliseconds = 1000 * (now - self.first[1]) / max(1, step - self.first[0])
-        line = f"{_by_level('prediction', metrics)} | {_by_level('rank', last_metrics(self.folder))}"
+        line = f"{_by_level('prediction', metrics)} | {_by_level('rank', newest_metrics(self.folder))}"
         line += f" | {milliseconds:.1f} ms/step"
         if self.live:
             self.bar.set_postfix_str(line)

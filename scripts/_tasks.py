@@ -24,6 +24,7 @@ from worlds.tasks import official_task, place_near
 OFFICIAL = re.compile(r"ogbench/pointmaze-(medium|large|giant|teleport)-(navigate|stitch)")
 OWN = "point-maze"
 EXPECTED = f"ogbench/pointmaze-{{medium,large,giant,teleport}}-{{navigate,stitch}} or {OWN}"
+DEFAULT_TASK = "ogbench/pointmaze-medium-navigate"
 OFFICIAL_ROWS = 1_000_000  # as many as OGBench's own data sets hold
 TaskName = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TASK", help=EXPECTED)]
 ROWS_PER_CELL, LEAST_ROWS = 10_000, 200_000  # what the giant maze gets in OGBench, per free cell
@@ -160,7 +161,9 @@ def record(task: Task, file: Path | None, rows: int | None, seed: int) -> Record
     """Reads the data of a task from a file, or records them anew."""
     begun = time.perf_counter()
     if file is None:
-        data = collect(task.map, task.protocol, rows or task.rows, seed=seed, progress=sys.stderr.isatty())
+        data = collect(
+            task.map, task.protocol, task.rows if rows is None else rows, seed=seed, progress=sys.stderr.isatty()
+        )
         source = f"{task.label}, seed {seed}"
         trajectories = Trajectories.from_arrays(data.observations, data.actions, data.terminals, source)
         card: dict[str, Any] = {"protocol": task.protocol, "seed": seed}

@@ -17,19 +17,19 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from hjepa.actor import Actor  # noqa: E402
-from hjepa.agent import Agent  # noqa: E402
-from hjepa.cost_to_go import cost_to_go  # noqa: E402
-from hjepa.evaluate import Outcome, run_episodes  # noqa: E402
-from hjepa.pretrained import pretrained  # noqa: E402
-from planners.trace import Decision, Episode  # noqa: E402
-from scripts._cli import Flat, run  # noqa: E402
-from scripts._machine import use_one_thread  # noqa: E402
-from scripts._tasks import agent_folder, official_episode  # noqa: E402
-from viz.figures import episode_figure, save  # noqa: E402
-from viz.record import write_gif  # noqa: E402
-from viz.window import show_episode, why_no_display  # noqa: E402
-from worlds import named_map  # noqa: E402
+from hjepa.actor import Actor
+from hjepa.agent import Agent
+from hjepa.cost_to_go import cost_to_go
+from hjepa.evaluate import Outcome, run_episodes
+from hjepa.pretrained import pretrained
+from planners.trace import Decision, Episode
+from scripts._cli import Flat, run
+from scripts._machine import use_one_thread
+from scripts._tasks import agent_folder, official_episode
+from viz.figures import episode_figure, save
+from viz.record import write_gif
+from viz.window import show_episode, why_no_display
+from worlds import named_map
 
 SHOWN = 20.0  # seconds until the window closes by itself
 

@@ -17,19 +17,19 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from hjepa.actor import Actor  # noqa: E402
-from hjepa.agent import Agent  # noqa: E402
-from hjepa.cost_to_go import cost_to_go  # noqa: E402
-from hjepa.evaluate import Naming, Report, random_success_rate, report, run_episodes  # noqa: E402
-from hjepa.planning import Search  # noqa: E402
-from hjepa.pretrained import pretrained  # noqa: E402
-from planners.trace import Episode  # noqa: E402
-from scripts._cli import Flat, run  # noqa: E402
-from scripts._machine import use_device  # noqa: E402
-from scripts._results import pooled, print_table  # noqa: E402
-from scripts._tasks import Maze, Task, TaskName, agent_folder, make_task  # noqa: E402
-from viz.figures import episode_figure, save  # noqa: E402
-from viz.record import write_gif  # noqa: E402
+from hjepa.actor import Actor
+from hjepa.agent import Agent
+from hjepa.cost_to_go import cost_to_go
+from hjepa.evaluate import Naming, Report, random_success_rate, report, run_episodes
+from hjepa.planning import Search
+from hjepa.pretrained import pretrained
+from planners.trace import Episode
+from scripts._cli import Flat, run
+from scripts._machine import use_device
+from scripts._results import pooled, print_table
+from scripts._tasks import DEFAULT_TASK, Maze, Task, TaskName, agent_folder, make_task
+from viz.figures import episode_figure, save
+from viz.record import write_gif
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Options:
     """File for an animation of the same episode."""
 
 
-def main(maze: Flat[Maze], options: Flat[Options], task: TaskName) -> None:
+def main(maze: Flat[Maze], options: Flat[Options], task: TaskName = DEFAULT_TASK) -> None:
     """Evaluates, prints a table, and writes what was asked for."""
     chosen = make_task(task, maze)
     use_device("cpu")

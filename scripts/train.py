@@ -13,6 +13,7 @@ import shlex
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,19 +23,19 @@ import tyro
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from hjepa.agent import Agent, Experiment  # noqa: E402
-from hjepa.checkpoint import has_checkpoint  # noqa: E402
-from hjepa.config import to_dict, to_toml  # noqa: E402
-from hjepa.stack import Stack  # noqa: E402
-from hjepa.train import train  # noqa: E402
-from scripts._cli import Flat, run  # noqa: E402
-from scripts._experiment import base_experiment  # noqa: E402
-from scripts._machine import Device, use_device  # noqa: E402
-from scripts._progress import TrainingBar, last_metrics  # noqa: E402
-from scripts._tasks import Maze, Recording, Task, TaskName, make_task, record  # noqa: E402
-from viz.figures import save, training_figure  # noqa: E402
+from hjepa.agent import Agent, Experiment
+from hjepa.checkpoint import has_checkpoint
+from hjepa.config import to_dict, to_toml
+from hjepa.stack import Stack
+from hjepa.train import Metrics, train
+from scripts._cli import Flat, run
+from scripts._experiment import base_experiment
+from scripts._machine import Device, use_device
+from scripts._progress import TrainingBar, newest_metrics
+from scripts._tasks import DEFAULT_TASK, Maze, Recording, Task, TaskName, make_task, record
+from viz.figures import save, training_figure
 
-DEFAULT_TASK = "ogbench/pointmaze-medium-navigate"
+COLLAPSED = 0.1  # of a component's standard deviation: healthy ones are near 1
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,8 @@ class Options:
     """Where to train; auto takes a GPU if there is one."""
 
 
-def command_line() -> None:
-    """Parses the arguments twice: the experiment named by the first few is what the others start from."""
-    args = [word for word in sys.argv[1:] if word != "--debug"]
+def command_line(args: Sequence[str]) -> None:
+    """Parses the arguments: --config and --levels first, for they decide what the other flags are and start from."""
     base = base_experiment(args)
 
     def program(
@@ -72,34 +72,32 @@ def command_line() -> None:
         experiment: Flat[Experiment] = base,
         task: TaskName = DEFAULT_TASK,
     ) -> None:
-        main(task, maze, options, experiment)
+        main(make_task(task, maze), options, experiment, shlex.join(args))
 
     tyro.cli(program, args=args, description=__doc__)
 
 
-def main(task: str, maze: Maze, options: Options, experiment: Experiment) -> None:
+def main(task: Task, options: Options, experiment: Experiment, command: str) -> None:
     """Records or reads data, trains, remembers landmarks, and writes everything into one folder."""
     begun = time.perf_counter()
-    chosen = make_task(task, maze)
     device = use_device(options.device)
-    folder = options.out or Path("runs") / f"{chosen.label}-seed{experiment.train.seed}"
+    folder = options.out or Path("runs") / f"{task.label}-seed{experiment.train.seed}"
     resume = _make_way(folder, options)
     (folder / "experiment.toml").write_text(to_toml(experiment), encoding="utf-8")
-    data = record(chosen, options.data, options.rows, experiment.train.seed)
-    print(f"{chosen.name}: {len(data.trajectories):,} rows in {data.seconds:.1f} s; {folder}")
-    card = _card(chosen, data, experiment)
+    data = record(task, options.data, options.rows, experiment.train.seed)
+    print(f"{task.name}: {len(data.trajectories):,} rows in {data.seconds:.1f} s; {folder}", flush=True)
+    card = _card(task, data, experiment, command)
     stack = _fresh_stack(experiment, data).to(device)
     meta = {"experiment": to_dict(experiment), "data": card["data"]}
     with TrainingBar(folder, experiment.train) as bar:
         memory = train(stack, data.trajectories, experiment.train, folder, meta, resume, bar.update)
     trained = time.perf_counter()
     agent = Agent.remember(stack, memory, experiment, card)
-    card["seconds"] = {
-        "data": round(data.seconds, 1),
-        "training": round(trained - begun - data.seconds, 1),
-        "landmarks": round(time.perf_counter() - trained, 1),
-        "total": round(time.perf_counter() - begun, 1),
-    }
+    done = time.perf_counter()
+    spent = {"data": data.seconds, "training": trained - begun - data.seconds, "landmarks": done - trained}
+    card["seconds"] = {name: round(seconds, 1) for name, seconds in (spent | {"total": done - begun}).items()}
+    if resume:
+        card["resumed"] = "the seconds of training are those since the run was resumed"
     _finish(agent, folder)
 
 
@@ -120,17 +118,10 @@ def _make_way(folder: Path, options: Options) -> bool:
     return has_checkpoint(folder / "checkpoint")
 
 
-def _card(task: Task, data: Recording, experiment: Experiment) -> dict[str, Any]:
-    """What the agent says about itself. Where a run was put is left out of the command."""
-    words = iter(sys.argv[1:])
-    kept = []
-    for word in words:
-        if word == "--out":
-            next(words, None)
-        elif not word.startswith("--out=") and word not in ("--resume", "--overwrite"):
-            kept.append(word)
+def _card(task: Task, data: Recording, experiment: Experiment, command: str) -> dict[str, Any]:
+    """What the agent says about itself; how long it took and how it went come later."""
     return {
-        "command": shlex.join(["python", "scripts/train.py", *kept]),
+        "command": f"python scripts/train.py {command}",
         "task": task.name,
         "map": {"name": task.map.name, "version": task.map.version},
         "data": data.card,
@@ -156,23 +147,37 @@ def _fresh_stack(experiment: Experiment, data: Recording) -> Stack:
 
 def _finish(agent: Agent, folder: Path) -> None:
     """Saves the agent and the picture of its training, and says how it went."""
-    metrics = last_metrics(folder)
-    agent.card["diagnostics"] = {name: value for name, value in metrics.items() if name.startswith(("rank", "probe"))}
+    metrics = newest_metrics(folder)
+    kinds = ("prediction", "rank", "std_min", "probe_r2")
+    agent.card["diagnostics"] = {name: value for name, value in metrics.items() if name.split("/")[0] in kinds}
     agent.card["landmarks"] = {str(k): len(graph.states) for k, graph in agent.graphs.items()}
     agent.save(folder / "agent")
     save(training_figure(folder / "metrics.csv"), folder / "training.png")
-    for k, level in enumerate(agent.stack.config.levels, start=1):
-        line = f"level {k}  stride {level.stride:<4} prediction {metrics[f'prediction/{k}']:.3f}"
-        line += f"  rank {metrics[f'rank/{k}']:.1f} of {level.state_dim}  std {metrics[f'std_min/{k}']:.2f}"
-        line += f"  probe R2 {metrics[f'probe_r2/{k}']:.3f}"
-        if k in agent.graphs:
-            edges = agent.verified[k]
-            line += f"  {len(agent.graphs[k].states)} landmarks, {edges.accepted} of {edges.proposed} edges verified"
-        print(line)
+    for k in range(1, len(agent.stack) + 1):
+        print(_summary(agent, k, metrics))
     seconds = agent.card["seconds"]
     parts = ", ".join(f"{name} {seconds[name]} s" for name in ("data", "training", "landmarks"))
     print(f"{folder / 'agent'}: {seconds['total']} s in all ({parts})")
 
 
+def _summary(agent: Agent, k: int, metrics: Metrics) -> str:
+    """One line on level ``k``: how well it predicts, whether it has collapsed, and what it remembers."""
+    level = agent.stack.config.levels[k - 1]
+    line = f"level {k}: stride {level.stride}, prediction error {metrics[f'prediction/{k}']:.2%}"
+    line += f", rank {metrics[f'rank/{k}']:.1f} of {level.state_dim}, least std {metrics[f'std_min/{k}']:.2f}"
+    line += f", probe R2 {metrics[f'probe_r2/{k}']:.3f}"
+    if k in agent.graphs:
+        edges = agent.verified[k]
+        line += f"; {len(agent.graphs[k].states)} landmarks, {edges.accepted} of {edges.proposed} edges verified"
+    return line + (" - COLLAPSED" if metrics[f"std_min/{k}"] < COLLAPSED else "")
+
+
+def start(args: Sequence[str]) -> None:
+    """Runs the script with its command line's arguments."""
+    debug = [word for word in args if word == "--debug"]
+    rest = [word for word in args if word != "--debug"]
+    run(lambda: command_line(rest), debug)
+
+
 if __name__ == "__main__":
-    run(command_line, [word for word in sys.argv[1:] if word == "--debug"])
+    start(sys.argv[1:])
