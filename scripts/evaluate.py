@@ -28,7 +28,7 @@ from scripts._cli import Flat, run
 from scripts._machine import use_device
 from scripts._results import pooled, print_table
 from scripts._tasks import DEFAULT_TASK, Maze, Task, TaskName, agent_folder, make_task
-from viz.figures import episode_figure, save
+from viz.figures import SUFFIXES, episode_figure, save
 from viz.record import write_gif
 
 
@@ -58,11 +58,10 @@ def main(maze: Flat[Maze], options: Flat[Options], task: TaskName = DEFAULT_TASK
     """Evaluates, prints a table, and writes what was asked for."""
     chosen = make_task(task, maze)
     use_device("cpu")
-    folders = [agent_folder(folder) for folder in options.agent] or [pretrained(chosen.name)]
     episodes = chosen.episodes if options.episodes is None else options.episodes
-    if episodes < 1:
-        raise ValueError(f"--episodes must be at least 1, not {episodes}")
+    folders = [agent_folder(folder) for folder in options.agent] or [pretrained(chosen.name)]
     agents = [Agent.load(folder) for folder in folders]
+    _check(options, agents, episodes)
     names = [str(folder) for folder in options.agent] or [f"shipped for {chosen.name}"]
     random_rate = random_success_rate(chosen.random_episodes(episodes, options.seed), options.seed)
     reports = []
@@ -75,6 +74,17 @@ def main(maze: Flat[Maze], options: Flat[Options], task: TaskName = DEFAULT_TASK
         print_table(result)
     if options.json is not None:
         _write_json(options.json, result)
+
+
+def _check(options: Options, agents: list[Agent], episodes: int) -> None:
+    """Finds mistakes before the episodes are run, rather than after."""
+    if episodes < 1:
+        raise ValueError(f"--episodes must be at least 1, not {episodes}")
+    for path, suffixes in ((options.figure, SUFFIXES), (options.gif, (".gif",))):
+        if path is not None and path.suffix.lower() not in suffixes:
+            raise ValueError(f"{path}: expected a file ending in {', '.join(suffixes)}")
+    for agent in agents:
+        Actor(agent, options.levels, options.search)
 
 
 def evaluate(agent: Agent, task: Task, name: str, options: Options, random_rate: float) -> Report:
