@@ -58,7 +58,7 @@ def _nearest(points: Floats, landmarks: NDArray[np.float32]) -> tuple[NDArray[np
     """[M, n] the landmarks nearest to each of [M, E] points, and the [M, n] distances to them."""
     count = min(NEIGHBORS, len(landmarks))
     numbers, distances = [], []
-    for first in range(0, len(points), BLOCK):
+    for first in range(0, max(1, len(points)), BLOCK):
         block = points[first : first + BLOCK]
         squares = np.square(block).sum(1)[:, None] + np.square(landmarks).sum(1) - 2 * block @ landmarks.T
         near = np.argpartition(squares, count - 1, axis=1)[:, :count]

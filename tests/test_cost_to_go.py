@@ -1,0 +1,44 @@
+"""The cost-to-go that pictures show against walks on the real map."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hjepa.agent import Agent, Experiment
+from hjepa.cost_to_go import cost_to_go
+from hjepa.level import LevelConfig
+from hjepa.stack import Stack, StackConfig
+from worlds.maps import Map
+
+STEPS_PER_CELL = 20
+
+
+def test_it_grows_with_the_length_of_the_way(small_agent: Agent, small_map: Map) -> None:
+    cells = small_map.free_cells()
+    for goal in cells[[0, 7, -1]]:
+        steps = STEPS_PER_CELL * small_map.distances_from(goal)[tuple(cells.T)]
+        cost = cost_to_go(small_agent, small_map.center(goal))(small_map.center(cells))
+        assert np.corrcoef(steps, cost)[0, 1] > 0.95
+        far = steps > STEPS_PER_CELL
+        assert 0.5 < np.median(cost[far] / steps[far]) < 1.5
+
+
+def test_it_vanishes_at_the_goal(small_agent: Agent, small_map: Map) -> None:
+    goal = small_map.center(small_map.free_cells()[3])
+    assert cost_to_go(small_agent, goal)(goal[None]) == pytest.approx(0, abs=1e-3)
+
+
+def test_any_number_of_places_at_once(small_agent: Agent, small_map: Map) -> None:
+    places = np.random.default_rng(0).uniform(0, 20, (5000, 2))
+    estimate = cost_to_go(small_agent, places[0])
+    assert np.allclose(estimate(places)[::500], [estimate(place[None])[0] for place in places[::500]], atol=1e-3)
+    assert estimate(places[:0]).shape == (0,)
+
+
+def test_an_agent_of_one_level_has_its_critic() -> None:
+    stack = Stack(StackConfig(levels=(LevelConfig(),))).requires_grad_(False)
+    agent = Agent(stack, Experiment(stack=stack.config), {}, {}, {})
+    places = np.array([[0.0, 0.0], [3.0, 4.0]])
+    cost = cost_to_go(agent, places[1])(places)
+    assert cost[1] == pytest.approx(0, abs=1e-3) and cost[0] > 0.1
