@@ -47,7 +47,11 @@ def fit_support(stack: Stack, actions: Tensor, seed: int) -> None:
 
 @torch.no_grad()
 def fit_probes(stack: Stack, observations: Tensor) -> None:
-    """Fits every level's linear read-out of [N, O] observations, for pictures."""
+    """Fits every level's linear read-out of [N, O] observations, for pictures.
+
+    In double precision: in single, the last digits depend on where in memory the numbers happen to lie.
+    """
+    wanted = observations.cpu().double()
     for k, states in enumerate(stack.encode_all(observations), start=1):
-        inputs = torch.cat([states, torch.ones_like(states[:, :1])], 1)
-        stack.level(k).probe.copy_(torch.linalg.lstsq(inputs, observations).solution)
+        inputs = torch.cat([states.cpu().double(), torch.ones(len(states), 1, dtype=torch.float64)], 1)
+        stack.level(k).probe.copy_(torch.linalg.lstsq(inputs, wanted).solution)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hjepa.stack import Stack
-from planners.graph import SearchGraph, bounded_distances
+from planners.graph import SearchGraph, bounded_distances, strongly_connected_components
 from planners.landmarks import LandmarkGraph
 from planners.neighbors import NeighborIndex
 
@@ -26,17 +26,23 @@ class MemoryConfig:
     """How landmarks and their edges are made.
 
     Attributes:
-        spacing: distance between landmarks, in strides of their level.
-        snap: a predicted state stands for every landmark within this many strides of it.
+        spacing: distance between the landmarks of level 2, in strides.
+        coarse_spacing: the same for the levels above, in theirs; wider, because fewer landmarks make a search short
+            and the level below fills in the way.
+        snap: a predicted state stands for every landmark within this many spacings of it.
         tolerance: an edge that the level below finds longer than this many strides is rejected.
         min_visits: landmarks with fewer remembered observations within the spacing are dropped: a path through a
             place seen only once is not to be trusted.
+        min_component: landmarks that edges join to less than this share of all are dropped: a search that enters
+            such a pocket cannot leave it, and the level below knows the way in.
     """
 
     spacing: float = 0.5
-    snap: float = 0.5
+    coarse_spacing: float = 0.5
+    snap: float = 1.0
     tolerance: float = 1.67
     min_visits: int = 3
+    min_component: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -76,17 +82,20 @@ def build_landmarks(
     top = levels or len(stack)
     for k in range(2, top + 1):
         stride = stack.level(k).config.stride
+        spacing = stride * (config.spacing if k == 2 else config.coarse_spacing)
         points = _embed(stack, observations[keep], k)
-        chosen = _landmarks(points, config.spacing * stride, config.min_visits if k == 2 else 1)
-        keep = keep[chosen]
-        edges = _proposed(stack, observations[keep], k, config.snap * stride)
-        if k == 2:
-            costs = _critic_distance(stack, observations[keep], edges)
-        else:
-            costs = _path_costs(graphs[k - 1].graph, chosen, edges, config.tolerance * stride)
+        chosen = _landmarks(points, spacing, config.min_visits if k == 2 else 1)
+        edges = _proposed(stack, observations[keep[chosen]], k, config.snap * spacing)
+        costs = (
+            _critic_distance(stack, observations[keep[chosen]], edges)
+            if k == 2
+            else _path_costs(graphs[k - 1].graph, chosen, edges, config.tolerance * stride)
+        )
         good = costs <= config.tolerance * stride
-        graph = SearchGraph.from_edges(len(keep), edges[good, 0], edges[good, 1], costs[good])
         verified[k] = Verification(len(edges), int(good.sum()))
+        graph, joined = _without_pockets(len(chosen), edges[good], costs[good], config.min_component)
+        chosen = chosen[joined]
+        keep = keep[chosen]
         graphs[k] = LandmarkGraph(
             level=k,
             states=stack.encode(observations[keep], k).cpu().numpy(),
@@ -98,6 +107,20 @@ def build_landmarks(
             stride=stride,
         )
     return graphs, verified
+
+
+def _without_pockets(nodes: int, edges: Ints, costs: Floats, share: float) -> tuple[SearchGraph, Ints]:
+    """The graph without its small strongly connected components, and the numbers of the nodes that stay."""
+    graph = SearchGraph.from_edges(nodes, edges[:, 0], edges[:, 1], costs)
+    component = strongly_connected_components(graph)
+    sizes = np.bincount(component)
+    stays = sizes[component] >= max(share * nodes, min(2, nodes))
+    if not stays.any():
+        stays = sizes[component] == sizes.max()
+    number = np.cumsum(stays) - 1
+    inside = stays[edges].all(1)
+    ends = number[edges[inside]]
+    return SearchGraph.from_edges(int(stays.sum()), ends[:, 0], ends[:, 1], costs[inside]), np.flatnonzero(stays)
 
 
 def _embed(stack: Stack, observations: Tensor, k: int) -> Floats:

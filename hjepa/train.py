@@ -57,9 +57,10 @@ class TrainConfig:
     save_every: int = 1000
     tensorboard: bool = False
 
-    def learning_rate_at(self, step: int) -> float:
-        """The learning rate of one step (from 0); in level-by-level training every phase has its own cosine."""
-        return 0.5 * self.learning_rate * (1 + math.cos(math.pi * step / self.steps))
+    def learning_rate_at(self, step: int, levels: int = 1) -> float:
+        """The learning rate of one step (from 0); in level-by-level training every level has its own cosine."""
+        phases = levels if self.schedule == "level-by-level" else 1
+        return 0.5 * self.learning_rate * (1 + math.cos(math.pi * (step * phases % self.steps) / self.steps))
 
 
 class Trainer:
@@ -104,7 +105,7 @@ class Trainer:
     def update(self) -> Metrics:
         """One gradient step; returns its losses."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate_at(self.step)
+            group["lr"] = self.config.learning_rate_at(self.step, len(self.stack))
         losses = self.losses(self.batch(self.step), self.step)
         total = torch.stack(list(losses.values())).sum()
         self.optimizer.zero_grad(set_to_none=True)

@@ -8,7 +8,7 @@ has no path, rejects the edge that the level above relied on, and the level abov
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -126,7 +126,6 @@ class Session:
         self.size = len(goals[0])
         self.tracks: list[list[Track | None]] = [[None] * self.size for _ in range(levels + 1)]
         self.rejected: list[list[frozenset[int]]] = [[frozenset()] * self.size for _ in range(levels + 1)]
-        self.warm_start: Tensor | None = None
         self.spent = Spent()
         self.events: list[list[str]] = [[] for _ in range(self.size)]
 
@@ -178,33 +177,32 @@ class HierarchicalPlanner:
             states: [B, D_k] the present state of every level, finest first.
             session: the problems' short-term memory, brought up to date.
             elapsed: world steps since the last decision.
-            active: [B] problems that still matter; the others keep their old paths.
+            active: [B] problems that still matter; the others keep their old paths and get zero actions.
             budget: of level 1's planner.
             generator: randomness of level 1's planner.
         """
         session.events = [[] for _ in range(session.size)]
+        problems = np.arange(session.size) if active is None else np.flatnonzero(active)
         if self.levels:
             embeds = [self.controller.embed, *(level.embed for level in self.levels)]
             here = [embed(state).cpu().numpy() for embed, state in zip(embeds, states, strict=True)]
-            problems = range(session.size) if active is None else np.flatnonzero(active).tolist()
-            self._descend(states, here, session, problems, elapsed)
-            target = torch.as_tensor(np.stack([self._handed_down(session, 2, b).point for b in range(session.size)]))
-            target = target.to(states[0])
+            self._descend(states, here, session, problems.tolist(), elapsed)
+            points = np.stack([self._handed_down(session, 2, b).point for b in problems])
+            target = torch.as_tensor(points).to(states[0])
         else:
-            target = session.goals[0]
+            target = session.goals[0][problems]
         cost = SubgoalCost(self.controller.measure, target)
         plan = self.controller.planner.plan(
-            self.controller.dynamics, cost, states[0],
-            budget=budget, warm_start=session.warm_start, generator=generator,
-        )  # fmt: skip
-        session.spent.add(1, plan.model_calls // max(1, plan.actions.shape[1]), plan.model_calls, session.size)
-        return plan
+            self.controller.dynamics, cost, states[0][problems], budget=budget, generator=generator
+        )
+        session.spent.add(1, plan.model_calls // max(1, plan.actions.shape[1]), plan.model_calls, len(problems))
+        return plan if len(problems) == session.size else _spread(plan, problems, session.size)
 
     def _descend(
-        self, states: list[Tensor], here: list[Floats], session: Session, problems: range | list[int], elapsed: float
+        self, states: list[Tensor], here: list[Floats], session: Session, problems: list[int], elapsed: float
     ) -> None:
         """Brings the paths of all levels up to date, from the top, and repairs them from below."""
-        pending = list(problems)
+        pending = problems
         for repair in range(self.MAX_REPAIRS + 1):
             failed: set[int] = set()
             for k in range(len(self), 1, -1):
@@ -284,15 +282,33 @@ class HierarchicalPlanner:
             session.tracks[k][b] = track
             session.spent.add(k, path.expanded, path.calls)
             session.events[b].append(f"replan {k}")
-            if not path.found and k < len(self):
-                self._reject(session, k + 1, b)
+            if not path.found and k < len(self) and self._reject(session, k + 1, b):
                 session.tracks[k + 1][b] = None
                 failed.add(b)
         return failed
 
-    def _reject(self, session: Session, k: int, b: int) -> None:
-        """Marks the edge that one problem is on, so that the next path avoids it."""
+    def _reject(self, session: Session, k: int, b: int) -> bool:
+        """Marks the edges that one problem is on, so that the next path avoids them; false where there are none new."""
         track = session.track(k, b)
         worn = {int(edge) for edge in track.path.edges[max(0, track.at - 1) : track.carrot] if edge != NONE}
+        if worn <= session.rejected[k][b]:
+            return False
         session.rejected[k][b] = session.rejected[k][b] | worn
         session.events[b].append(f"rejected {k}")
+        return True
+
+
+def _spread(plan: Plan, problems: NDArray[np.int64], size: int) -> Plan:
+    """A plan for some problems as one for all of them, zero for the others."""
+
+    def spread(values: Tensor) -> Tensor:
+        return values.new_zeros((size, *values.shape[1:])).index_copy_(0, torch.as_tensor(problems), values)
+
+    return replace(
+        plan,
+        actions=spread(plan.actions),
+        states=spread(plan.states),
+        cost=spread(plan.cost),
+        complete=spread(plan.complete),
+        extras={},
+    )

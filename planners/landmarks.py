@@ -146,7 +146,7 @@ class LandmarkPlanner:
         self,
         landmarks: LandmarkGraph,
         finer: LandmarkPlanner | None = None,
-        attach: float = 0.75,
+        attach: float = 0.5,
         direct: float = 1.0,
         weight: float = 1.0,
         penalty: float = 1000.0,
