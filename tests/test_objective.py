@@ -74,7 +74,7 @@ def test_change_is_the_first_batchs_and_then_a_running_mean() -> None:
         batch = walk(seed=seed)
         scaled = Batch(batch.observations * (1 + seed), batch.actions, batch.pairs)
         states = stack.encode(scaled.observations[:, :4])
-        changes.append(float((states[:, 1:] - states[:, :-1]).square().sum(-1).mean()))
+        changes.append(float((states[:, 1:] - states[:, :-1]).detach().square().sum(-1).mean()))
         level_losses(stack, stack, 1, scaled, False, seeded())
         if seed == 0:
             assert float(level.change) == pytest.approx(changes[0], rel=1e-5)
