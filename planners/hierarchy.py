@@ -187,7 +187,7 @@ class HierarchicalPlanner:
             embeds = [self.controller.embed, *(level.embed for level in self.levels)]
             here = [embed(state).cpu().numpy() for embed, state in zip(embeds, states, strict=True)]
             self._descend(states, here, session, problems.tolist(), elapsed)
-            points = np.stack([self._handed_down(session, 2, b).point for b in problems])
+            points = np.stack([self._handed_down(session, 2, b).point for b in problems.tolist()])
             target = torch.as_tensor(points).to(states[0])
         else:
             target = session.goals[0][problems]

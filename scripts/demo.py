@@ -84,12 +84,14 @@ def describe(agent: Agent, episode: Episode, outcome: Outcome, oracle: int) -> N
     for k in range(len(decisions[0].levels), 0, -1):
         stride = agent.stack.level(k).config.stride
         ahead = len(decisions[0].levels[k - 1].plan) - 1
-        line = f"level {k}: strides of {stride:>2} step{'s' if k > 1 else ' '}, first plan {ahead:>2} states ahead"
+        line = (
+            f"level {k}: {stride:>2} step{'s' if stride > 1 else ''} per prediction, first plan {ahead:>2} states ahead"
+        )
         if k > 1:
-            line += f", {outcome.first[k]} nodes expanded; planned {events[f'replan {k}']} times"
-            line += f", {events[f'rejected {k}']} edges rejected"
+            line += f", {outcome.first[k]} nodes expanded; plans: {events[f'replan {k}']}"
+            line += f", edges rejected: {events[f'rejected {k}']}"
         else:
-            line += f"; planned {len(decisions)} times"
+            line += f"; plans: {len(decisions)}"
         print(line)
     steps = int(outcome.steps[0])
     reached = "goal reached in" if episode.success else "goal not reached in"

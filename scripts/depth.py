@@ -70,8 +70,9 @@ def train_agent(size: int, options: Options) -> Agent:
     cells = len(maze.free_cells())
     rows = max(500_000, options.rows_per_cell * cells)
     data = collect(maze, "navigate", rows, seed=options.seed)
-    tensors = (torch.as_tensor(column) for column in (data.observations, data.actions, data.terminals))
-    trajectories = Trajectories.from_arrays(*tensors)
+    trajectories = Trajectories.from_arrays(
+        torch.as_tensor(data.observations), torch.as_tensor(data.actions), torch.as_tensor(data.terminals)
+    )
     base = Experiment(stack=StackConfig(levels=FOUR_LEVELS))
     memory = max(base.train.memory, options.remembered_per_cell * cells)
     experiment = replace(base, train=replace(base.train, seed=options.seed, steps=options.steps, memory=memory))
@@ -143,7 +144,8 @@ def _line(row: dict[str, Any]) -> str:
     return (
         f"{row['size']:4d} cells, {row['levels']} levels: success {row['success_rate']:6.1%} [{low:.1%}, {high:.1%}]"
         f"  steps {row['mean_steps']:6.0f} (oracle {row['oracle_steps']:.0f})"
-        f"  nodes per new goal {row['nodes_expanded_per_goal']:8.1f}, per episode {row['nodes_expanded_per_episode']:8.1f}"
+        f"  nodes per new goal {row['nodes_expanded_per_goal']:8.1f},"
+        f" per episode {row['nodes_expanded_per_episode']:8.1f}"
         f"  ms per new goal {row['ms_per_goal']:6.2f}, per decision {row['ms_per_decision']:5.2f}"
     )
 
