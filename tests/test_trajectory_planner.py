@@ -1,0 +1,142 @@
+"""Paths from search and optimisation over a level's predictor, with no landmarks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from planners.astar import LatentAStar
+from planners.base import Box, Discrete, Planner, rollout
+from planners.gradient import GradientPlanner
+from planners.landmarks import NONE, Query, Target
+from planners.sampling import CEM
+from planners.trajectories import TrajectoryPlanner
+
+STRIDE = 10
+
+
+class Glide:
+    """A macro-action of [-1, 1]^2 moves that far, in ten world steps."""
+
+    actions = Box(-torch.ones(2), torch.ones(2))
+
+    def step(self, state: Tensor, action: Tensor) -> Tensor:
+        return state + action
+
+
+class Compass:
+    """Eight codes, one unit each."""
+
+    actions = Discrete(8)
+
+    def step(self, state: Tensor, action: Tensor) -> Tensor:
+        angle = action.to(state.dtype) * (torch.pi / 4)
+        return state + torch.stack([angle.cos(), angle.sin()], -1)
+
+
+def own_space(states: Tensor) -> Tensor:
+    """The level's critic: ten world steps a unit."""
+    return STRIDE * states
+
+
+def space_above(states: Tensor) -> Tensor:
+    """The critic of the level above: the same distances, turned by a right angle and shifted."""
+    return STRIDE * torch.stack([-states[..., 1], states[..., 0]], -1) + 7
+
+
+def make(planner: Planner, dynamics: Any, seed: int = 0) -> TrajectoryPlanner:
+    generator = torch.Generator().manual_seed(seed)
+    return TrajectoryPlanner(planner, dynamics, own_space, space_above, 2, STRIDE, 0.6 * STRIDE, generator)
+
+
+def query(start: list[float], place: list[float], goal: bool) -> Query:
+    state, there = torch.tensor(start), torch.tensor(place)
+    points = (state.numpy(), own_space(state).numpy(), space_above(state).numpy())
+    goals = (there.numpy(), own_space(there).numpy(), space_above(there).numpy()) if goal else None
+    return Query(state.numpy(), points, Target(space_above(there).numpy(), goal=goals))
+
+
+PLANNERS = {
+    "a*": (LatentAStar(resolution=0.2, stride=STRIDE, batch=8), Compass()),
+    "cem": (CEM(horizon=6, samples=128, iterations=6), Glide()),
+    "gradient": (GradientPlanner(horizon=6, restarts=4, iterations=60), Glide()),
+}
+STARTS, PLACES = ([0.0, 0.0], [1.0, 1.0], [-2.0, 0.5]), ([3.0, 0.2], [1.0, -2.0], [-2.0, 3.0])
+
+
+@pytest.fixture(params=PLANNERS)
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.mark.parametrize("goal", [True, False])
+def test_paths_lead_from_the_state_to_the_target(name: str, goal: bool) -> None:
+    planner = make(*PLANNERS[name])
+    paths = planner.paths([query(start, place, goal) for start, place in zip(STARTS, PLACES, strict=True)])
+    assert len(paths) == 3
+    for path, start, place in zip(paths, STARTS, PLACES, strict=True):
+        assert path.states[0].tolist() == start
+        assert np.linalg.norm(path.states[-1] - place) <= 0.61, "within the tolerance, in the space above"
+        assert path.found
+        assert path.final == goal
+        steps = np.linalg.norm(np.diff(path.states, axis=0), axis=1)
+        assert (steps <= np.sqrt(2) + 1e-5).all()
+        assert path.arrival.tolist() == [STRIDE * n for n in range(len(path.states))]
+        assert path.landmarks.tolist() == [NONE] * len(path.states)
+        assert path.edges.tolist() == [NONE] * len(steps)
+        assert path.expanded > 0
+        assert path.calls > 0
+
+
+def test_a_path_ends_in_the_final_goal_itself(name: str) -> None:
+    (path,) = make(*PLANNERS[name]).paths([query(STARTS[0], PLACES[0], True)])
+    np.testing.assert_allclose(path.embedding[-1], own_space(torch.tensor(PLACES[0])).numpy())
+    np.testing.assert_allclose(path.embedding[:-1], own_space(torch.from_numpy(path.states[:-1])).numpy(), rtol=1e-5)
+
+
+def test_a_path_that_stops_short_is_not_final() -> None:
+    planner = make(CEM(horizon=3, samples=128, iterations=6), Glide())
+    (path,) = planner.paths([query([0.0, 0.0], [30.0, 0.0], True)])
+    assert not path.final
+    assert len(path.states) == 4, "all of the way that brings it nearer"
+    np.testing.assert_allclose(path.embedding[-1], own_space(torch.from_numpy(path.states[-1])).numpy(), rtol=1e-5)
+
+
+def test_an_optimised_path_is_cut_where_it_is_nearest() -> None:
+    """Six macro-actions, but one and a half suffice: what comes after is no way to anywhere."""
+    path = make(CEM(horizon=6, samples=256, iterations=8), Glide()).paths([query([0.0, 0.0], [1.0, 0.0], True)])[0]
+    assert len(path.states) <= 7
+    apart = np.linalg.norm(path.states[1:] - [1.0, 0.0], axis=1)
+    assert apart.argmin() == len(apart) - 1
+
+
+@pytest.mark.parametrize("name", ["cem", "gradient"])
+def test_states_are_those_of_the_dynamics(name: str) -> None:
+    planner, dynamics = PLANNERS[name]
+    plans = []
+
+    class Kept:
+        def plan(self, *args: Any, **options: Any) -> Any:
+            plans.append(planner.plan(*args, **options))
+            return plans[-1]
+
+    (path,) = make(Kept(), dynamics).paths([query(STARTS[0], PLACES[0], True)])
+    length = len(path.states) - 1
+    expected = rollout(dynamics, torch.tensor([STARTS[0]]), plans[0].actions[:, :length])
+    np.testing.assert_allclose(path.states, expected[0].numpy(), atol=1e-5)
+
+
+def test_its_randomness_is_its_generators() -> None:
+    first, second, third = (
+        make(*PLANNERS["cem"], seed=seed).paths([query(STARTS[0], PLACES[0], True)])[0] for seed in (1, 1, 2)
+    )
+    assert np.array_equal(first.states, second.states)
+    assert not np.array_equal(first.states, third.states)
+
+
+def test_there_are_no_landmarks_below() -> None:
+    assert make(*PLANNERS["cem"]).below(3) == NONE
