@@ -25,15 +25,19 @@ class Actor:
         levels: levels to plan with, counted from the finest; all by default.
         search: overrides how the levels above the first plan.
         seed: of the planners' randomness.
+
+    Attributes:
+        fresh: whether the newest action was the first of a new decision.
     """
 
     def __init__(self, agent: Agent, levels: int | None = None, search: Search | None = None, seed: int = 0) -> None:
         self.agent, self.stack = agent, agent.stack
-        self.levels = levels or len(agent.stack)
+        self.levels = len(agent.stack) if levels is None else levels
         self.config = replace(agent.experiment.planning, search=search or agent.experiment.planning.search)
         self.generator = torch.Generator().manual_seed(seed)
         self.planner = make_hierarchy(self.stack, agent.graphs, self.config, self.levels, self.generator)
         self.session: Session | None = None
+        self.fresh = False
 
     @torch.no_grad()
     def begin(self, goals: Points) -> None:
@@ -60,7 +64,8 @@ class Actor:
         """
         if self.session is None:
             raise RuntimeError("Actor.begin(goals) must come before act()")
-        if not self._queue:
+        self.fresh = not self._queue
+        if self.fresh:
             self._decide(self._tensor(observations), active)
         return self._queue.pop(0)
 

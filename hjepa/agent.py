@@ -93,7 +93,8 @@ class Agent:
         try:
             stack.load_state_dict(tensors["stack"])
         except (KeyError, RuntimeError) as error:
-            raise CheckpointError(f"{folder}: the weights do not fit the experiment ({error})") from error
+            reason = str(error).splitlines()[-1].strip()  # torch lists every misfit on a line of its own
+            raise CheckpointError(f"{folder}: the weights do not fit the experiment ({reason})") from error
         stack = stack.to(device).eval().requires_grad_(False)
         graphs = {k: _landmarks(stack, tensors["memory"], k) for k in range(2, len(stack) + 1)}
         verified = {int(k): Verification(*pair) for k, pair in meta["verified"].items()}

@@ -51,7 +51,7 @@ class Outcome:
         seconds: per decision of the batch, wall-clock; the first one belongs to the new goals.
         first: per level, nodes expanded for the first decision (the new goals), summed over episodes.
         expanded: per level, nodes expanded in all.
-        calls: states passed through level 1's predictor in all.
+        calls: states passed through the levels' predictors in all.
     """
 
     success: Flags
@@ -85,7 +85,7 @@ def run_episodes(actor: Actor, tasks: Tasks, record: int | None = None) -> tuple
         seconds.append(time.perf_counter() - now)
         assert actor.session is not None
         first = first or dict(actor.session.spent.expanded)
-        if record is not None and active[record]:
+        if record is not None and actor.fresh and active[record]:
             decisions.append(actor.view(int(steps.max()), record))
         observations, success = tasks.step(actions)
         steps += active
@@ -93,7 +93,7 @@ def run_episodes(actor: Actor, tasks: Tasks, record: int | None = None) -> tuple
         active = tasks.active()
     assert actor.session is not None
     spent = actor.session.spent
-    outcome = Outcome(success, steps, seconds, first, dict(spent.expanded), spent.calls.get(1, 0))
+    outcome = Outcome(success, steps, seconds, first, dict(spent.expanded), sum(spent.calls.values()))
     if record is None:
         return outcome, None
     path = np.stack([frame[record] for frame in trail[: steps[record] + 1]]).astype(np.float32)

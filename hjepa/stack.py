@@ -9,6 +9,15 @@ from torch import Tensor, nn
 
 from hjepa.level import Level, LevelConfig
 
+LEVELS = (
+    LevelConfig(stride=1, rollout=4, inverse_weight=1.0),
+    LevelConfig(stride=10, rollout=3, critic_horizon=100),
+    LevelConfig(stride=60, rollout=1, codes=96, critic_horizon=400),
+    LevelConfig(stride=300, rollout=1, codes=128, critic_horizon=1500),
+)
+"""Levels to begin with. Strides grow five- to tenfold: a level then plans a handful of its own steps for each one
+above it."""
+
 
 @dataclass(frozen=True)
 class StackConfig:
@@ -22,11 +31,7 @@ class StackConfig:
 
     observation_dim: int = 2
     action_dim: int = 2
-    levels: tuple[LevelConfig, ...] = (
-        LevelConfig(stride=1, rollout=4, inverse_weight=1.0),
-        LevelConfig(stride=10, rollout=3, critic_horizon=100),
-        LevelConfig(stride=60, rollout=1, codes=96, critic_horizon=400),
-    )
+    levels: tuple[LevelConfig, ...] = LEVELS[:3]
 
     def __post_init__(self) -> None:
         strides = [level.stride for level in self.levels]

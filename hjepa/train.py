@@ -45,7 +45,7 @@ class TrainConfig:
     """
 
     seed: int = 0
-    steps: int = 3000
+    steps: int = 2000
     batch: int = 256
     pairs: int = 512
     learning_rate: float = 1e-3

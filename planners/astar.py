@@ -30,11 +30,11 @@ class SearchGoal:
     """A goal that a search can aim at. It is a :class:`planners.base.Cost` too: the estimate at every state.
 
     Attributes:
-        goal: [B, D] one goal per problem: a state, or whatever the heuristic compares states with.
-        heuristic: [M, D] states and [M, ...] goals to the [M] estimated cost to go, world steps. For optimal plans it
+        goal: [B, G] one goal per problem: a state, or whatever the heuristic compares states with.
+        heuristic: [M, D] states and [M, G] goals to the [M] estimated cost to go, world steps. For optimal plans it
             must not overestimate the cost of coming within the tolerance.
         tolerance: how near is there, in the unit of ``distance``.
-        distance: [M, D] states and [M, D] goals to [M] distances for the test of arrival; the heuristic if None.
+        distance: [M, D] states and [M, G] goals to [M] distances for the test of arrival; the heuristic if None.
     """
 
     goal: Tensor
@@ -44,7 +44,7 @@ class SearchGoal:
 
     def __post_init__(self) -> None:
         if self.goal.dim() != 2:
-            raise PlannerError(f"SearchGoal.goal must be [B, D], not {list(self.goal.shape)}")
+            raise PlannerError(f"SearchGoal.goal must be [B, G], not {list(self.goal.shape)}")
         if not self.tolerance >= 0:
             raise PlannerError(f"SearchGoal.tolerance must not be negative, not {self.tolerance!r}")
 
@@ -128,8 +128,8 @@ class LatentAStar:
             raise PlannerError(f"LatentAStar needs Discrete actions, the dynamics has {type(space).__name__}")
         if not isinstance(cost, SearchGoal):
             raise PlannerError(f"LatentAStar needs a SearchGoal as its cost, not {type(cost).__name__}")
-        if start.shape != cost.goal.shape:
-            raise PlannerError(f"start {list(start.shape)} and goal {list(cost.goal.shape)} must have one shape")
+        if len(start) != len(cost.goal):
+            raise PlannerError(f"start {list(start.shape)} and goal {list(cost.goal.shape)} must hold as many problems")
         search = _Search(self, dynamics, space.n, cost, budget.meter(), start, recorder)
         if warm_start is not None:
             search.follow(warm_start)

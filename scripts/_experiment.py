@@ -9,18 +9,7 @@ from pathlib import Path
 
 from hjepa.agent import Experiment
 from hjepa.config import from_toml
-from hjepa.level import LevelConfig
-from hjepa.stack import StackConfig
-from hjepa.train import TrainConfig
-
-LEVELS = (
-    LevelConfig(stride=1, rollout=4, inverse_weight=1.0),
-    LevelConfig(stride=10, rollout=3, critic_horizon=100),
-    LevelConfig(stride=60, rollout=1, codes=96, critic_horizon=400),
-    LevelConfig(stride=300, rollout=1, codes=128, critic_horizon=1500),
-)
-"""Strides grow five- to tenfold: a level then plans a handful of its own steps for each one above it."""
-STEPS = 2000
+from hjepa.stack import LEVELS, StackConfig
 
 
 def preset(levels: int) -> Experiment:
@@ -29,7 +18,7 @@ def preset(levels: int) -> Experiment:
         raise ValueError(
             f"--levels: presets have 2 to {len(LEVELS)} levels, not {levels}; describe others in a --config"
         )
-    return Experiment(StackConfig(levels=LEVELS[:levels]), TrainConfig(steps=STEPS))
+    return Experiment(StackConfig(levels=LEVELS[:levels]))
 
 
 def base_experiment(args: Sequence[str]) -> Experiment:

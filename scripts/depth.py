@@ -18,22 +18,16 @@ from typing import Any
 import torch
 
 from hjepa.actor import Actor
-from hjepa.agent import Agent, Experiment
+from hjepa.agent import Agent
 from hjepa.data import Trajectories
 from hjepa.evaluate import Naming, report, run_episodes
-from hjepa.level import LevelConfig
-from hjepa.stack import Stack, StackConfig
+from hjepa.stack import Stack
 from hjepa.train import train
 from scripts._cli import Flat, run
+from scripts._experiment import preset
+from scripts._machine import use_one_thread
 from viz.figures import save, scaling_figure
 from worlds import MazeTasks, collect, generate_maze
-
-FOUR_LEVELS = (
-    LevelConfig(stride=1, rollout=4, inverse_weight=1.0),
-    LevelConfig(stride=10, rollout=3, critic_horizon=100),
-    LevelConfig(stride=60, rollout=1, codes=96, critic_horizon=400),
-    LevelConfig(stride=300, rollout=1, codes=128, critic_horizon=1500),
-)
 
 
 @dataclass(frozen=True)
@@ -73,7 +67,7 @@ def train_agent(size: int, options: Options) -> Agent:
     trajectories = Trajectories.from_arrays(
         torch.as_tensor(data.observations), torch.as_tensor(data.actions), torch.as_tensor(data.terminals)
     )
-    base = Experiment(stack=StackConfig(levels=FOUR_LEVELS))
+    base = preset(4)
     memory = max(base.train.memory, options.remembered_per_cell * cells)
     experiment = replace(base, train=replace(base.train, seed=options.seed, steps=options.steps, memory=memory))
     torch.manual_seed(options.seed)
@@ -119,7 +113,7 @@ def measure(agent: Agent, size: int, levels: int, options: Options) -> dict[str,
 
 def main(options: Flat[Options]) -> None:
     """Does depth pay? Success and search effort against maze size, for one to four levels of the same agents."""
-    torch.set_num_threads(1)
+    use_one_thread()
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "options.json").write_text(json.dumps(asdict(options), default=str, indent=1))
     log = options.out / "depth.jsonl"

@@ -275,9 +275,9 @@ def test_recorder_sees_every_expansion() -> None:
         (lambda: LatentAStar(resolution=0), "resolution must be positive"),
         (lambda: LatentAStar(resolution=1, batch=0), "LatentAStar.batch must be positive"),
         (lambda: LatentAStar(resolution=1, weight=-1), "weight must not be negative"),
-        (lambda: SearchGoal(torch.zeros(2), euclid, 1), r"goal must be \[B, D\]"),
+        (lambda: SearchGoal(torch.zeros(2), euclid, 1), r"goal must be \[B, G\]"),
         (lambda: SearchGoal(torch.zeros(1, 2), euclid, -1), "tolerance must not be negative"),
-        (lambda: LatentAStar(resolution=1).plan(Flight(), aim(torch.zeros(2, 2)), torch.zeros(1, 2)), "one shape"),
+        (lambda: LatentAStar(resolution=1).plan(Flight(), aim(torch.zeros(2, 2)), torch.zeros(1, 2)), "one goal"),
         (lambda: LatentAStar(resolution=1).plan(Flight(), lambda s, a: s, torch.zeros(1, 2)), "SearchGoal"),
         (
             lambda: LatentAStar(resolution=(1, 1, 1)).plan(Flight(), aim(torch.zeros(1, 2)), torch.zeros(1, 2)),
