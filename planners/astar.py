@@ -129,7 +129,9 @@ class LatentAStar:
         if not isinstance(cost, SearchGoal):
             raise PlannerError(f"LatentAStar needs a SearchGoal as its cost, not {type(cost).__name__}")
         if len(start) != len(cost.goal):
-            raise PlannerError(f"start {list(start.shape)} and goal {list(cost.goal.shape)} must hold as many problems")
+            raise PlannerError(
+                f"start {list(start.shape)} and goal {list(cost.goal.shape)}: one goal per start is needed"
+            )
         search = _Search(self, dynamics, space.n, cost, budget.meter(), start, recorder)
         if warm_start is not None:
             search.follow(warm_start)
