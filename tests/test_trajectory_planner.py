@@ -44,8 +44,8 @@ def own_space(states: Tensor) -> Tensor:
 
 
 def space_above(states: Tensor) -> Tensor:
-    """The critic of the level above: the same distances, turned by a right angle and shifted."""
-    return STRIDE * torch.stack([-states[..., 1], states[..., 0]], -1) + 7
+    """The critic of the level above: the same distances in three dimensions, turned by a right angle and shifted."""
+    return STRIDE * torch.stack([-states[..., 1], states[..., 0], 0 * states[..., 0]], -1) + 7
 
 
 def make(planner: Planner, dynamics: Any, seed: int = 0) -> TrajectoryPlanner:
