@@ -13,11 +13,17 @@ from planners.landmarks import DIRECT, NONE, LandmarkGraph, LandmarkPlanner, Pat
 
 
 def landmarks_at(
-    points: np.ndarray, edges: np.ndarray, level: int = 2, below: np.ndarray | None = None, stride: int = 10
+    points: np.ndarray,
+    edges: np.ndarray,
+    level: int = 2,
+    below: np.ndarray | None = None,
+    stride: int = 10,
+    uphill: float = 1.0,
 ) -> LandmarkGraph:
-    """Landmarks at [L, 2] places; [M, 2] edges cost the straight distance between their ends."""
+    """Landmarks at [L, 2] places; [M, 2] edges cost the straight distance between their ends, ``uphill`` times up y."""
     points = np.asarray(points, np.float32)
     costs = np.linalg.norm(points[edges[:, 0]] - points[edges[:, 1]], axis=1)
+    costs *= np.where(points[edges[:, 0], 1] < points[edges[:, 1], 1], uphill, 1.0)
     graph = SearchGraph.from_edges(len(points), edges[:, 0], edges[:, 1], costs)
     numbers = np.arange(len(points)) if below is None else below
     return LandmarkGraph(level, -points, points, points, points, numbers, graph, stride)
@@ -189,12 +195,12 @@ def test_an_unreachable_goal_is_not_found() -> None:
     assert nowhere.landmarks[-1] == landmark
 
 
-def nested(wall: bool, attach: float = 0.6) -> tuple[LandmarkPlanner, LandmarkPlanner]:
+def nested(wall: bool, attach: float = 0.6, uphill: float = 1.0) -> tuple[LandmarkPlanner, LandmarkPlanner]:
     """Levels 2 and 3 on a square: fine landmarks every 5, coarse ones every 15, and perhaps a wall."""
     fine = grid(5)
     fine = fine[fine[:, 0] != 0]
     blocked = through_wall if wall else (lambda a, b: False)
-    level2 = landmarks_at(fine, neighbours(fine, 10.1, blocked), level=2, stride=10)
+    level2 = landmarks_at(fine, neighbours(fine, 10.1, blocked), level=2, stride=10, uphill=uphill)
     coarse = np.flatnonzero((np.abs(fine) % 15 == 5).all(1))
     edges = neighbours(fine[coarse], 30.1, blocked)
     level3 = landmarks_at(fine[coarse], edges, level=3, below=coarse, stride=30)
@@ -213,7 +219,7 @@ def test_below_numbers_landmarks_of_the_level_below() -> None:
 
 @pytest.mark.parametrize("leaving", [False, True])
 def test_entries_of_an_upper_level_are_found_by_the_level_below(leaving: bool) -> None:
-    coarser, finer = nested(wall=True)
+    coarser, finer = nested(wall=True, uphill=1.5)
     place = np.array([-4, -3], np.float32)
     nodes, costs, expanded = coarser.entries((place,) * 3, leaving)
     points = coarser.landmarks.observations[nodes]
