@@ -248,10 +248,12 @@ def test_the_way_round_a_wall_is_not_taken_for_straight() -> None:
 
 
 def test_entries_widen_until_there_are_any() -> None:
-    coarser, _ = nested(wall=False, attach=0.01)
-    nodes, costs, _ = coarser.entries((np.array([12.4, 12.4], np.float32),) * 3)
+    """Nothing is within 3 steps; the third nearest by a straight line would be behind the wall."""
+    coarser, _ = nested(wall=True, attach=0.1)
+    nodes, costs, _ = coarser.entries((np.array([-2, -12], np.float32),) * 3)
     assert len(nodes) > 0
-    assert np.isfinite(costs).all()
+    assert (coarser.landmarks.observations[nodes, 0] < 0).all()
+    assert ((costs > 3) & (costs <= 24)).all()
 
 
 def test_a_batch_is_as_good_as_one_by_one() -> None:
