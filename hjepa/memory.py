@@ -75,6 +75,9 @@ def build_landmarks(
 
     Returns:
         The graphs, and what verification found, by level.
+
+    Raises:
+        ValueError: where no place was visited often enough to be a landmark, or no edge was verified.
     """
     graphs: dict[int, LandmarkGraph] = {}
     verified: dict[int, Verification] = {}
@@ -85,6 +88,8 @@ def build_landmarks(
         spacing = stride * (config.spacing if k == 2 else config.coarse_spacing)
         points = _embed(stack, observations[keep], k)
         chosen = _landmarks(points, spacing, config.min_visits if k == 2 else 1)
+        if not len(chosen):
+            raise ValueError(_no_landmarks(len(observations), k, spacing, config))
         edges = _proposed(stack, observations[keep[chosen]], k, config.snap * spacing)
         costs = (
             _critic_distance(stack, observations[keep[chosen]], edges)
@@ -93,6 +98,8 @@ def build_landmarks(
         )
         good = costs <= config.tolerance * stride
         verified[k] = Verification(len(edges), int(good.sum()))
+        if len(chosen) > 1 and not good.any():
+            raise ValueError(_no_edges(len(observations), k, len(chosen), len(edges)))
         graph, joined = _without_pockets(len(chosen), edges[good], costs[good], config.min_component)
         chosen = chosen[joined]
         keep = keep[chosen]
@@ -107,6 +114,22 @@ def build_landmarks(
             stride=stride,
         )
     return graphs, verified
+
+
+def _no_landmarks(observations: int, k: int, spacing: float, config: MemoryConfig) -> str:
+    return (
+        f"level {k}: none of the places in {observations:,} remembered observations has memory.min_visits = "
+        f"{config.min_visits} of them within {spacing:g} steps; record more data, remember more of them (train.memory), "
+        "or lower memory.min_visits"
+    )
+
+
+def _no_edges(observations: int, k: int, landmarks: int, proposed: int) -> str:
+    return (
+        f"level {k}: the level below could follow none of the {proposed} edges predicted between {landmarks} landmarks "
+        f"from {observations:,} remembered observations; record or remember more (train.memory), train longer, or use "
+        "fewer levels"
+    )
 
 
 def _without_pockets(nodes: int, edges: Ints, costs: Floats, share: float) -> tuple[SearchGraph, Ints]:

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from planners.base import Budget, Dynamics, Plan, Planner
+from planners.base import Box, Budget, Dynamics, Plan, Planner
 from planners.landmarks import NONE, Path, PathPlanner, Query, Target
 
 Floats = NDArray[np.float32]
@@ -177,12 +177,15 @@ class HierarchicalPlanner:
             states: [B, D_k] the present state of every level, finest first.
             session: the problems' short-term memory, brought up to date.
             elapsed: world steps since the last decision.
-            active: [B] problems that still matter; the others keep their old paths and get zero actions.
+            active: [B] problems that still matter; the others keep their old paths and get zero actions. Where none
+                does, the plan is a single step long.
             budget: of level 1's planner.
             generator: randomness of level 1's planner.
         """
         session.events = [[] for _ in range(session.size)]
         problems = np.arange(session.size) if active is None else np.flatnonzero(active)
+        if not len(problems):
+            return _idle(self.controller.dynamics, states[0])
         if self.levels:
             embeds = [self.controller.embed, *(level.embed for level in self.levels)]
             here = [embed(state).cpu().numpy() for embed, state in zip(embeds, states, strict=True)]
@@ -296,6 +299,14 @@ class HierarchicalPlanner:
         session.rejected[k][b] = session.rejected[k][b] | worn
         session.events[b].append(f"rejected {k}")
         return True
+
+
+def _idle(dynamics: Dynamics, start: Tensor) -> Plan:
+    """One step of zero actions for every problem."""
+    size, space = len(start), dynamics.actions
+    actions = space.low.new_zeros(size, 1, space.dim) if isinstance(space, Box) else start.new_zeros(size, 1).long()
+    states, cost = start.new_zeros(size, 2, *start.shape[1:]), start.new_zeros(size)
+    return Plan(actions, states, cost, complete=torch.zeros(size, dtype=torch.bool, device=start.device))
 
 
 def _spread(plan: Plan, problems: NDArray[np.int64], size: int) -> Plan:

@@ -433,6 +433,20 @@ def test_inactive_problems_keep_their_paths() -> None:
     assert [bool(event) for event in session.events] == [False, True, False, False]
 
 
+@pytest.mark.parametrize("levels", [1, 3])
+def test_where_no_problem_is_active_nothing_is_planned(levels: int) -> None:
+    planner = make(build_graphs(levels))
+    session = begin(planner, np.array(GOALS, np.float32))
+    places = np.array(STARTS, np.float32)
+    plan = decide(planner, places, session, active=np.zeros(4, bool))
+    assert plan.actions.shape == (4, 1, 2) and plan.states.shape == (4, 2, 2) and plan.cost.shape == (4,)
+    assert not plan.actions.any() and not plan.complete.any()
+    assert plan.model_calls == 0 and not session.spent.plans
+    again = decide(planner, places, session)
+    fresh = decide(planner, places, begin(planner, np.array(GOALS, np.float32)))
+    assert torch.equal(again.actions, fresh.actions) and again.actions.any()
+
+
 def test_subgoal_cost_is_one_target_per_problem() -> None:
     cost = SubgoalCost(embed_of(1), critic_space(1, torch.tensor([[3.0, 4.0], [0.0, 0.0]])))
     states = torch.zeros(2, 7, 5, 2)

@@ -145,6 +145,26 @@ class Jump(torch.nn.Module):
         return states + macro_actions
 
 
+def test_places_that_nobody_visited_often_get_one_clear_line() -> None:
+    line = torch.stack([torch.arange(0.0, 1210.0, 10.0), torch.zeros(121)], 1)
+    message = (
+        r"level 2: none of the places in 121 remembered observations has memory\.min_visits = 3 of them within 2 steps; "
+        r"record more data, remember more of them \(train\.memory\), or lower memory\.min_visits"
+    )
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        build_landmarks(line_stack(), line)
+
+
+def test_predictions_that_the_level_below_cannot_follow_get_one_clear_line() -> None:
+    stack = line_stack()
+    stack.level(2).critic.embed = lambda states: states / 1000  # type: ignore[method-assign]
+    line = torch.stack([torch.arange(0.0, 1e7, 1e4), torch.zeros(1000)], 1)
+    message = r"level 2: the level below could follow none of the \d+ edges predicted between \d+ landmarks from 1,000 "
+    with pytest.raises(ValueError, match=f"^{message}.*train longer, or use fewer levels$") as caught:
+        build_landmarks(stack, line, MemoryConfig(min_visits=1))
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("wall", [True, False])
 def test_edges_that_the_level_below_cannot_follow_are_rejected(wall: bool) -> None:
     """Nobody was ever seen within the wall: too wide for level 2's steps, not for those of level 3."""
