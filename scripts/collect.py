@@ -14,6 +14,7 @@ from typing import Literal
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from scripts._cli import Flat, run  # noqa: E402
+from scripts._machine import use_one_thread  # noqa: E402
 from worlds import as_map, collect  # noqa: E402
 
 
@@ -37,6 +38,7 @@ class Options:
 
 def main(options: Flat[Options]) -> None:
     """Records, writes and says how fast."""
+    use_one_thread()
     map = as_map(options.map).require_connected()
     out = options.out or Path("out") / f"{map.name}-{options.protocol}.npz"
     begun = time.perf_counter()

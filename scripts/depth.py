@@ -10,12 +10,15 @@ Example: ``python scripts/depth.py --sizes 16 32 64 128 --episodes 100 --out run
 from __future__ import annotations
 
 import json
+import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from hjepa.actor import Actor
 from hjepa.agent import Agent
@@ -42,6 +45,7 @@ class Options:
         seed: of data, training and tasks.
         steps: training steps.
         rows_per_cell: recorded rows per free cell.
+        least_rows: rows recorded in a maze of few cells.
         remembered_per_cell: observations kept as memory per free cell.
         out: folder for ``depth.jsonl`` (results so far are kept and not repeated) and ``depth.png``.
     """
@@ -53,6 +57,7 @@ class Options:
     seed: int = 0
     steps: int = 2000
     rows_per_cell: int = 5000
+    least_rows: int = 500_000
     remembered_per_cell: int = 500
     out: Path = Path("runs/depth")
 
@@ -62,7 +67,7 @@ def train_agent(size: int, options: Options) -> Agent:
     began = time.perf_counter()
     maze = generate_maze(size, size, seed=options.maze_seed)
     cells = len(maze.free_cells())
-    rows = max(500_000, options.rows_per_cell * cells)
+    rows = max(options.least_rows, options.rows_per_cell * cells)
     data = collect(maze, "navigate", rows, seed=options.seed)
     trajectories = Trajectories.from_arrays(
         torch.as_tensor(data.observations), torch.as_tensor(data.actions), torch.as_tensor(data.terminals)
