@@ -119,7 +119,7 @@ def build_landmarks(
 def _no_landmarks(observations: int, k: int, spacing: float, config: MemoryConfig) -> str:
     return (
         f"level {k}: none of the places in {observations:,} remembered observations has memory.min_visits = "
-        f"{config.min_visits} of them within {spacing:g} steps; record more data, remember more of them (train.memory), "
+        f"{config.min_visits} of them within {spacing:g} steps; record more data, remember more (train.memory), "
         "or lower memory.min_visits"
     )
 

@@ -148,8 +148,8 @@ class Jump(torch.nn.Module):
 def test_places_that_nobody_visited_often_get_one_clear_line() -> None:
     line = torch.stack([torch.arange(0.0, 1210.0, 10.0), torch.zeros(121)], 1)
     message = (
-        r"level 2: none of the places in 121 remembered observations has memory\.min_visits = 3 of them within 2 steps; "
-        r"record more data, remember more of them \(train\.memory\), or lower memory\.min_visits"
+        r"level 2: none of the places in 121 remembered observations has memory\.min_visits = 3 of them within 2 "
+        r"steps; record more data, remember more \(train\.memory\), or lower memory\.min_visits"
     )
     with pytest.raises(ValueError, match=f"^{message}$"):
         build_landmarks(line_stack(), line)

@@ -1,0 +1,45 @@
+"""Measures speed, each claim against its rival in the same run; rivals take turns, so that a busy machine slows all.
+
+python scripts/benchmark.py worlds --seed 0 --json out/worlds.json
+
+python scripts/benchmark.py agents --agent runs/giant --json out/agents.json
+
+A row marked noisy has a median over twice its minimum: the machine had something else to do, so measure again.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from scripts import _benchmark_agents, _benchmark_worlds
+from scripts._cli import Flat, run
+from scripts._machine import use_one_thread
+
+
+def worlds(options: Flat[_benchmark_worlds.Options]) -> None:
+    """Our batched point maze against the official OGBench environment: steps/s, and how far one step may differ."""
+    use_one_thread()
+    _benchmark_worlds.benchmark(options)
+
+
+def agents(options: Flat[_benchmark_agents.Options]) -> None:
+    """Milliseconds of planning per world step, alone and in a batch, by number of levels."""
+    use_one_thread()
+    _benchmark_agents.benchmark(options)
+
+
+BENCHMARKS: dict[str, Callable[..., None]] = {"worlds": worlds, "agents": agents}
+"""Subcommands; a new benchmark is one file and one line here."""
+
+
+def start(args: Sequence[str]) -> None:
+    """Runs the script with its command line's arguments."""
+    run(BENCHMARKS, args, description=__doc__)
+
+
+if __name__ == "__main__":
+    start(sys.argv[1:])
