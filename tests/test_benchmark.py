@@ -144,10 +144,10 @@ def test_a_missing_ogbench_is_named_with_its_command(monkeypatch: pytest.MonkeyP
     assert caught.value.code == 2 and "pip install ogbench" in message and message.count("\n") == 1
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "scripts").glob("[a-z]*.py")), ids=lambda path: path.stem)
-def test_every_script_keeps_its_threads_apart(path: Path) -> None:
+@pytest.mark.parametrize("name", ["benchmark", "collect", "demo", "depth", "evaluate", "train"])
+def test_scripts_that_step_or_plan_keep_their_threads_apart(name: str) -> None:
     """Numba's OpenMP layer would give PyTorch all cores at its first use."""
-    source = path.read_text()
+    source = (ROOT / "scripts" / f"{name}.py").read_text()
     assert "    use_one_thread()\n" in source or "use_device(" in source
 
 
