@@ -20,7 +20,8 @@ def cost_to_go(agent: Agent, goal: ArrayLike) -> Callable[[ArrayLike], Floats]:
     """The agent's own estimate of the way to a goal, from anywhere.
 
     From a landmark of level 2 it is the shortest path in the landmark graph; from another place, the critic's distance
-    to a nearby landmark and the path from there. An agent of one level has only its critic.
+    to a nearby landmark (one that agrees with the nearest) and the path from there. An agent of one level has only its
+    critic.
 
     Args:
         agent: who estimates.
@@ -39,11 +40,26 @@ def cost_to_go(agent: Agent, goal: ArrayLike) -> Callable[[ArrayLike], Floats]:
     def estimate(places: ArrayLike) -> Floats:
         points = _embed(agent, places)
         entries, entry_costs = _nearest(points, landmarks.embedding)
-        around = (entry_costs + remaining[entries]).min(1)
+        around = _shortest(entry_costs, remaining[entries])
         straight = np.linalg.norm(points - end, axis=1)
         return np.where(straight <= landmarks.stride, np.minimum(straight, around), around)
 
     return estimate
+
+
+def _shortest(entry_costs: Floats, remaining: Floats) -> Floats:
+    """[M] the shortest way over [M, n] landmarks: there by the critic, and on by the graph.
+
+    Left out are landmarks that contradict the nearest one: where two ways on differ by more than the way from one
+    landmark over the place to the other, the critic sees through a wall. The nearer landmark is to be believed.
+    """
+    known = np.where(np.isfinite(remaining), entry_costs, np.inf)
+    nearest = known.argmin(1)[:, None]
+    detour = entry_costs + np.take_along_axis(entry_costs, nearest, 1)
+    reference = np.take_along_axis(remaining, nearest, 1)
+    finite = np.isfinite(remaining) & np.isfinite(reference)
+    apart = np.abs(np.subtract(remaining, reference, where=finite, out=np.full_like(remaining, np.inf)))
+    return np.where(apart <= detour, entry_costs + remaining, np.inf).min(1)
 
 
 @torch.no_grad()

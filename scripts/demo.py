@@ -9,7 +9,6 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +21,7 @@ from hjepa.agent import Agent
 from hjepa.cost_to_go import cost_to_go
 from hjepa.evaluate import Outcome, run_episodes
 from hjepa.pretrained import pretrained
-from planners.trace import Decision, Episode
+from planners.trace import Episode
 from scripts._cli import Flat, run
 from scripts._machine import use_one_thread
 from scripts._tasks import agent_folder, official_episode
@@ -62,50 +61,43 @@ def main(options: Flat[Options]) -> None:
     tasks = official_episode(map, options.task, options.seed)
     run_episodes(Actor(agent, options.levels, seed=options.seed), tasks)  # compiles what plans; not timed
     actor = Actor(agent, options.levels, seed=options.seed)
-    print(
-        f"{options.maze} maze, task {options.task}, {actor.levels} levels; the agent has never seen a map", flush=True
-    )
+    heading = f"{options.maze} maze, task {options.task}: {actor.levels} level{'s' * (actor.levels > 1)}"
+    print(f"{heading}, no map; only what the agent learned from recorded steps", flush=True)
     outcome, episode = run_episodes(actor, tasks, record=0)
     assert episode is not None
     describe(agent, episode, outcome, int(tasks.oracle_steps()[0]))
-    heat = cost_to_go(agent, episode.goal)
-    episode = replace(episode, title=f"{options.maze} maze, task {options.task}: {actor.levels} levels plan")
+    episode, heat = replace(episode, title=heading), cost_to_go(agent, episode.goal)
     figure = save(episode_figure(map, episode, heat), options.out / "demo.png")
     gif = write_gif(map, episode, options.out / "demo.gif", heat)
-    print(f"{gif}, {figure}: {time.perf_counter() - begun:.0f} s in all", flush=True)
+    print(f"{figure} and {gif} written; {time.perf_counter() - begun:.0f} s in all", flush=True)
+    obstacle = why_no_display()
+    if obstacle is None:
+        print("window: space pauses, left and right step, q closes", flush=True)
     if not show_episode(map, episode, heat, seconds=SHOWN):
-        print(f"no window opened ({why_no_display() or 'the display went away'})")
+        print(f"no window opened ({obstacle or 'the display went away'})")
 
 
 def describe(agent: Agent, episode: Episode, outcome: Outcome, oracle: int) -> None:
     """Says what each level did, coarsest first, and what came of it."""
-    decisions = fresh_decisions(episode)
-    events = Counter(event for decision in decisions for event in decision.events)
-    for k in range(len(decisions[0].levels), 0, -1):
-        stride = agent.stack.level(k).config.stride
-        ahead = len(decisions[0].levels[k - 1].plan) - 1
-        line = (
-            f"level {k}: {stride:>2} step{'s' if stride > 1 else ''} per prediction, first plan {ahead:>2} states ahead"
-        )
+    events = Counter(event for decision in episode.decisions for event in decision.events)
+    for k in range(len(episode.decisions[0].levels), 0, -1):
+        ahead = len(episode.decisions[0].levels[k - 1].plan) - 1
+        plans = events[f"replan {k}"] if k > 1 else len(episode.decisions)
+        line = f"  level {k}  stride {_of(agent.stack.level(k).config.stride, 'step'):<8}  {_of(plans, 'plan'):<9}"
+        line += f"  the first {_of(ahead, 'state')} long"
         if k > 1:
-            line += f", {outcome.first[k]} nodes expanded; plans: {events[f'replan {k}']}"
-            line += f", edges rejected: {events[f'rejected {k}']}"
-        else:
-            line += f"; plans: {len(decisions)}"
+            line += f", {_of(outcome.first[k], 'node')} searched, {_of(events[f'rejected {k}'], 'edge')} rejected"
         print(line)
-    steps = int(outcome.steps[0])
-    reached = "goal reached in" if episode.success else "goal not reached in"
-    print(f"{reached} {steps} steps (an oracle that walks the map breadth first: {oracle})")
-    slowest = 1000 * max(outcome.seconds)
-    print(f"{1000 * sum(outcome.seconds) / steps:.2f} ms of planning per step on average, {slowest:.0f} ms at most")
+    steps, milliseconds = int(outcome.steps[0]), 1000 * np.array(outcome.seconds)
+    verdict = "goal reached" if episode.success else "goal not reached"
+    print(f"{verdict} in {_of(steps, 'step')}; a breadth-first oracle, which has the map, takes {oracle}")
+    decision = milliseconds.sum() / len(episode.decisions)
+    print(f"planning: {decision:.1f} ms per decision, {milliseconds.sum() / steps:.2f} ms per step, ", end="")
+    print(f"{milliseconds.max():.0f} ms at most")
 
 
-def fresh_decisions(episode: Episode) -> list[Decision]:
-    """The decisions without their repetitions: each is followed for a few steps, and recorded at all of them."""
-    changed = [
-        not np.array_equal(before.levels[0].plan, after.levels[0].plan) for before, after in pairwise(episode.decisions)
-    ]
-    return [decision for decision, new in zip(episode.decisions, [True, *changed], strict=True) if new]
+def _of(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 if __name__ == "__main__":

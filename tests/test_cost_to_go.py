@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hjepa.agent import Agent, Experiment
-from hjepa.cost_to_go import cost_to_go
+from hjepa.cost_to_go import _shortest, cost_to_go
 from hjepa.level import LevelConfig
 from hjepa.stack import Stack, StackConfig
 from worlds.maps import Map
@@ -27,6 +27,13 @@ def test_it_grows_with_the_length_of_the_way(small_agent: Agent, small_map: Map)
 def test_it_vanishes_at_the_goal(small_agent: Agent, small_map: Map) -> None:
     goal = small_map.center(small_map.free_cells()[3])
     assert cost_to_go(small_agent, goal)(goal[None]) == pytest.approx(0, abs=1e-3)
+
+
+def test_a_landmark_across_a_wall_is_not_believed() -> None:
+    entry, remaining = np.array([[5.0, 8.0, 9.0]]), np.array([[100.0, 96.0, 20.0]])
+    assert _shortest(entry, remaining) == pytest.approx(104)  # 8 + 96; 20 is 80 nearer, but only 14 away
+    assert _shortest(entry, np.array([[np.inf, 96.0, 90.0]])) == pytest.approx(99)
+    assert _shortest(entry, np.full((1, 3), np.inf)) == np.inf
 
 
 def test_any_number_of_places_at_once(small_agent: Agent, small_map: Map) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pathlib
 from dataclasses import replace
 
@@ -10,15 +11,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.patches import ConnectionPatch
 from matplotlib.path import Path
+from matplotlib.transforms import Bbox
 
 from planners.trace import Decision, Episode, LevelView
-from viz.backdrop import Extent, FigureError, centers, floor_path, sample_cost
+from viz.backdrop import Extent, FigureError, centers, floor_path, route_of, sample_cost
 from viz.figures import episode_figure, levels_figure, save, scaling_figure, training_figure
 from viz.theme import DARK, PAPER, THEMES, Theme, ThemeError, get_theme, rgb255
-from worlds.maps import CELL_SIZE, NAMED, WALL, Map
+from worlds.compiled import RADIUS
+from worlds.maps import CELL_SIZE, NAMED, WALL, Map, generate_maze
 
 STRIDES = (1, 10, 60)
 GIANT = Map.parse(NAMED["giant"].replace("|", "\n"), "giant")
@@ -88,7 +93,8 @@ def test_a_plan_is_linked_to_the_parents_subgoal(episode: Episode) -> None:
 def test_a_step_shows_the_newest_decision_before_it(episode: Episode) -> None:
     points = drawn_points(episode_figure(GIANT, episode, step=203), PAPER.level(2).color)
     newest = next(decision for decision in episode.decisions if decision.step == 200)
-    assert all(np.linalg.norm(points - state, axis=1).min() < 1e-5 for state in newest.levels[1].plan)
+    assert all(np.linalg.norm(points - state, axis=1).min() < 1e-5 for state in newest.levels[1].plan[1:])
+    assert np.linalg.norm(points - episode.observations[203], axis=1).min() < 1e-5
 
 
 def test_caption_and_legend(episode: Episode) -> None:
@@ -110,10 +116,43 @@ def test_a_level_per_panel_zoomed_in(episode: Episode) -> None:
     widths = [abs(np.subtract(*ax.get_xlim())) for ax in figure.axes]
     assert len(widths) == 3 and widths == sorted(widths, reverse=True)
     titles = [" ".join(text.get_text() for text in ax.texts) for ax in figure.axes]
-    assert "level 3" in titles[0] and "strides of 60 steps" in titles[0] and "strides of 1 step" in titles[2]
+    assert "level 3" in titles[0] and "60-step stride" in titles[0] and "1-step stride" in titles[2]
+    rays = [artist for artist in figure.artists if isinstance(artist, ConnectionPatch)]
+    assert len(rays) == 2 * 2
     for ax, view in zip(figure.axes, reversed(episode.decisions[0].levels), strict=True):
         low, high = sorted(ax.get_xlim())
         assert np.all((view.plan[:, 0] > low) & (view.plan[:, 0] < high))
+
+
+@pytest.mark.parametrize("levels", [3, 4, 6])
+def test_panel_titles_do_not_overlap(episode: Episode, levels: int) -> None:
+    first = episode.decisions[0]
+    views = (*first.levels, *[first.levels[2]] * (levels - 3))
+    figure = levels_figure(GIANT, replace(episode, decisions=[Decision(0, views)]), strides=[300] * levels)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    boxes = [Bbox.union([text.get_window_extent(renderer) for text in ax.texts]) for ax in figure.axes]
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
+    assert boxes[0].x0 > 0 and boxes[-1].x1 < figure.bbox.width and boxes[0].y1 < figure.bbox.height
+
+
+def test_an_upper_levels_route_begins_at_the_agent(episode: Episode) -> None:
+    decision, agent = episode.decisions[0], np.array([5.0, 6.0], np.float32)
+    for level in (2, 3):
+        plan, route = decision.levels[level - 1].plan, route_of(decision, level, agent)
+        assert np.array_equal(route, [agent, *plan[1:]])
+    assert np.array_equal(route_of(decision, 1, agent), decision.levels[0].plan)
+    alone = Decision(0, tuple(LevelView(agent[None] + level, agent) for level in range(3)))
+    assert np.array_equal(route_of(alone, 3, agent), agent[None])
+    episode_figure(GIANT, replace(episode, decisions=[alone]))
+
+
+def test_a_whole_episode_shows_how_the_level_below_the_top_went_on(episode: Episode) -> None:
+    later = [replace(d, events=("replan 2",)) if d.step == 200 else d for d in episode.decisions]
+    states = later[50].levels[1].plan[1:]
+    assert later[50].step == 200
+    for step, shown in ((None, True), (0, False)):
+        points = drawn_points(episode_figure(GIANT, replace(episode, decisions=later), step=step), PAPER.level(2).color)
+        assert all((np.linalg.norm(points - state, axis=1).min() < 1e-5) == shown for state in states)
 
 
 def test_an_episode_without_decisions_is_a_path(episode: Episode) -> None:
@@ -185,13 +224,33 @@ def test_rounded_walls_keep_free_centres_free(seed: int, rows: int, cols: int) -
     assert np.array_equal(np.reshape(crossings % 2 == 1, cells.shape), cells != WALL)
 
 
+@pytest.mark.parametrize("side", [12, 64, 100])
+def test_cost_is_only_asked_for_where_an_agent_can_be(side: int) -> None:
+    maze = generate_maze(side, side, 0)
+    asked: list[np.ndarray] = []
+    heat = sample_cost(maze.cells, lambda xy: asked.append(xy) or xy[:, 0])
+    reach = max(0.0, RADIUS - (heat.x[1] - heat.x[0]) / 2)
+    for offset in itertools.product((-reach, 0, reach), repeat=2):
+        cells = np.rint((asked[0] + offset)[:, ::-1] / CELL_SIZE + 1).astype(int)
+        assert np.all(maze.cells[cells[:, 0], cells[:, 1]] != WALL)
+    per_cell = len(heat.x) // maze.cells.shape[1]
+    assert np.isfinite(heat.steps[np.kron(maze.cells != WALL, np.ones((per_cell, per_cell), bool))]).all()
+
+
+def test_cost_reaches_the_walls_but_not_across_corners() -> None:
+    corner = Map.parse("####\n#.##\n##.#\n####")
+    heat = sample_cost(corner.cells, lambda xy: np.where(xy.sum(1) > CELL_SIZE, 1000.0, 0.0))
+    free = np.kron(corner.cells != WALL, np.ones((10, 10), bool))
+    assert np.isfinite(heat.steps[free]).all() and set(np.unique(heat.steps[free])) == {0.0, 1000.0}
+
+
 def test_cost_is_only_asked_for_in_free_space() -> None:
     asked: list[np.ndarray] = []
     heat = sample_cost(GIANT.cells, lambda xy: asked.append(xy) or xy[:, 0])
     cells = np.rint(asked[0][:, ::-1] / CELL_SIZE + 1).astype(int)
     assert np.all(GIANT.cells[cells[:, 0], cells[:, 1]] != WALL)
     known = np.isfinite(heat.steps)
-    assert np.abs(heat.steps - heat.x)[known].max() < 3 * (heat.x[1] - heat.x[0])
+    assert np.abs(heat.steps - heat.x)[known].max() < 5 * (heat.x[1] - heat.x[0])
     assert 2 <= len(heat.isolines()) <= 12
 
 

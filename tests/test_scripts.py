@@ -201,7 +201,7 @@ def test_the_demo_draws_an_episode(
     # The agent knows another maze, so it needn't arrive; what is shown must still be there.
     run_demo(f"--maze medium --agent {trained} --out {tmp_path} --levels 2".split())
     lines = capsys.readouterr().out.splitlines()
-    assert [line[:7] for line in lines[1:3]] == ["level 2", "level 1"]
+    assert [line.strip()[:7] for line in lines[1:3]] == ["level 2", "level 1"]
     assert "no window opened" in lines[-1]
     assert {path.name for path in tmp_path.iterdir()} == {"demo.gif", "demo.png"}
     assert "has no task 9" in one_line(capsys, run_demo, f"--task 9 --agent {trained}")

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from planners.trace import Decision
 from viz.theme import Theme
-from worlds.compiled import PORTAL_RADIUS
+from worlds.compiled import PORTAL_RADIUS, RADIUS
 from worlds.maps import CELL_SIZE, ENTRANCE, EXIT, WALL
 
 BORDER = 0.55  # how much of the outermost cells is shown, in cells
@@ -108,9 +108,18 @@ def targets_of(decision: Decision, goal: Array) -> list[Array]:
     return [np.asarray(view.subgoal) for view in decision.levels[1:]] + [np.asarray(goal)]
 
 
+def route_of(decision: Decision, level: int, agent: Array) -> Array:
+    """[n, 2] the way that a level has in mind, from where the agent is.
+
+    The first state of an upper level's plan is the one that it passed last, up to a stride behind the agent.
+    """
+    plan = np.asarray(decision.levels[level - 1].plan)
+    return plan if level == 1 else np.concatenate([np.asarray(agent)[None], plan[1:]])
+
+
 def line_scale(cell_points: float) -> float:
     """Line widths in proportion to 1 at 40 points per cell: thinner where a cell is small, but never hair-thin."""
-    return float(np.clip((cell_points / 40) ** 0.5, 0.45, 1.25))
+    return float(np.clip((cell_points / 40) ** 0.5, 0.55, 1.25))
 
 
 def floor_path(cells: Array) -> Path:
@@ -181,7 +190,10 @@ class HeatMap:
 
 
 def sample_cost(cells: Array, cost_to_go: CostToGo) -> HeatMap:
-    """Evaluates ``cost_to_go`` ([M, 2] world positions to [M] world steps) over a map's free cells.
+    """Evaluates ``cost_to_go`` ([M, 2] world positions to [M] world steps) wherever the agent's centre can be.
+
+    Nearer to the walls no agent has ever been, and a learned cost says anything there: those samples take after their
+    neighbours.
 
     Raises:
         FigureError: if it returns anything but one number per position.
@@ -190,13 +202,25 @@ def sample_cost(cells: Array, cost_to_go: CostToGo) -> HeatMap:
     free = np.kron(cells != WALL, np.ones((per_cell, per_cell), bool))
     rows, cols = free.shape
     x, y = (((np.arange(n) + 0.5) / per_cell - 1.5) * CELL_SIZE for n in (cols, rows))
-    points = np.stack(np.meshgrid(x, y), -1)[free]
+    within = _eroded(free, round(RADIUS / CELL_SIZE * per_cell))
+    points = np.stack(np.meshgrid(x, y), -1)[within]
     values = np.asarray(cost_to_go(points), dtype=float)
     if values.shape != (len(points),):
         raise FigureError(f"cost_to_go: expected [{len(points)}] steps for [{len(points)}, 2] xy, got {values.shape}")
     steps = np.full(free.shape, np.nan)
-    steps[free] = np.where(np.isfinite(values), values, np.nan)
-    return HeatMap(x, y, _bleed(_bleed(steps)))
+    steps[within] = np.where(np.isfinite(values), values, np.nan)
+    for _ in range(4):  # to the walls, and a little under their edges
+        steps = _bleed(steps)
+    return HeatMap(x, y, steps)
+
+
+def _eroded(free: Array, reach: int) -> Array:
+    """[h, w] free samples that have no other within ``reach`` samples."""
+    for _ in range(reach):
+        padded = np.pad(free, 1)
+        rows, cols = free.shape
+        free = np.all([padded[i : i + rows, j : j + cols] for i in range(3) for j in range(3)], axis=0)
+    return free
 
 
 def _bleed(image: Array) -> Array:

@@ -83,10 +83,10 @@ class Canvas:
         for reach, fill in ((inner + SUPERSAMPLING * 1.2 * self._unit, edge), (inner, color)):
             self.draw.ellipse((x - reach, y - reach, x + reach, y + reach), fill=rgb255(fill))
 
-    def star(self, point: Array, color: str, edge: str) -> None:
-        """The goal's star at a [2] world position."""
+    def star(self, point: Array, color: str, edge: str, size: float = 8.6) -> None:
+        """The goal's star, of a radius in points, at a [2] world position."""
         x, y = self.pixels(point)
-        for radius, fill in ((11.5 * self._unit, edge), (8.6 * self._unit, color)):
+        for radius, fill in ((1.34 * size * self._unit, edge), (size * self._unit, color)):
             self.draw.polygon(_star(x, y, radius * SUPERSAMPLING), fill=rgb255(fill))
 
     def text(

@@ -14,9 +14,9 @@ from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Circle, Rectangle
+from matplotlib.patches import Circle, ConnectionPatch, Rectangle
 
-from planners.trace import Decision, Episode, LevelView
+from planners.trace import Decision, Episode
 from viz.backdrop import (
     Array,
     CostToGo,
@@ -27,6 +27,7 @@ from viz.backdrop import (
     cells_of,
     draw_backdrop,
     line_scale,
+    route_of,
     sample_cost,
     show_extent,
     targets_of,
@@ -57,8 +58,8 @@ def episode_figure(
         map: the maze; ``cells`` is [rows, cols].
         episode: what was recorded.
         cost_to_go: [M, 2] world positions to [M] world steps to the goal, drawn as a heat map; None draws none.
-        step: world step whose plans are shown (the rest of the path is then faint); None shows the first
-            decision's plans and the whole path.
+        step: world step whose plans are shown (the rest of the path is then faint); None shows the whole path, the
+            first decision's plans, and faintly how the level below the top went on planning.
         theme: ``paper``, ``dark`` or a :class:`Theme`.
 
     Raises:
@@ -73,8 +74,10 @@ def episode_figure(
         draw_backdrop(ax, cells, look, heat, scale)
         _draw_path(ax, episode, step, look, scale)
         decision = episode.latest(now) or (episode.decisions[0] if episode.decisions else None)
+        if step is None:
+            _draw_later_plans(ax, episode, look, scale)
         if decision is not None:
-            draw_decision(ax, decision, episode.goal, look, scale)
+            draw_decision(ax, decision, episode.goal, episode.observations[now], look, scale)
         _draw_ends(ax, episode, now, look, scale)
         _write_header(fig, episode, step, look)
         _write_footer(fig, decision, heat, look, portals=_has_portals(cells))
@@ -142,19 +145,20 @@ def save(fig: Figure, path: str | Path) -> Path:
     return target
 
 
-def draw_decision(ax: Axes, decision: Decision, goal: Array, theme: Theme, scale: float = 1.0) -> None:
+def draw_decision(ax: Axes, decision: Decision, goal: Array, agent: Array, theme: Theme, scale: float = 1.0) -> None:
     """Draws every level's plan and subgoal on ``ax``, coarsest first so that the finest lies on top.
 
     Args:
         ax: axes in world units.
         decision: what the levels had in mind.
         goal: [2] the episode's goal; world units.
+        agent: [2] where the agent is; world units.
         theme: look.
         scale: line widths and marker sizes in proportion.
     """
     targets = targets_of(decision, goal)
     for level in range(len(decision.levels), 0, -1):
-        _draw_plan(ax, decision.levels[level - 1], level, targets[level - 1], theme, scale)
+        _draw_plan(ax, route_of(decision, level, agent), level, targets[level - 1], theme, scale)
     for level in range(len(decision.levels), 1, -1):  # level 1 asks the world, not a level
         _draw_subgoal(ax, decision.levels[level - 1].subgoal, level, theme, scale)
 
@@ -189,9 +193,22 @@ def _draw_path(ax: Axes, episode: Episode, step: int | None, theme: Theme, scale
     ax.plot(*np.asarray(past).T, color=theme.ink, lw=1.5 * scale, alpha=0.9, zorder=2.1, path_effects=halo)
 
 
-def _draw_plan(ax: Axes, view: LevelView, level: int, target: Array, theme: Theme, scale: float) -> None:
+def _draw_later_plans(ax: Axes, episode: Episode, theme: Theme, scale: float) -> None:
+    """What the level below the top planned in the course of the episode, faintly; level 1's plans are too many."""
+    for decision in episode.decisions[1:]:
+        level = len(decision.levels) - 1
+        if level > 1 and f"replan {level}" in decision.events:
+            style = theme.level(level)
+            route = route_of(decision, level, episode.observations[decision.step])
+            ax.plot(*route.T, color=style.color, lw=0.75 * style.width * scale, alpha=0.35, zorder=2.3)
+            ax.plot(
+                *route[1:].T, ls="", marker=style.marker, ms=0.75 * style.size * scale, mfc=style.color,
+                mec=theme.halo, mew=0.6 * scale, alpha=0.6, zorder=2.4,
+            )  # fmt: skip
+
+
+def _draw_plan(ax: Axes, plan: Array, level: int, target: Array, theme: Theme, scale: float) -> None:
     style, z = theme.level(level), 4 - 0.1 * level
-    plan = np.asarray(view.plan)
     ax.plot(*plan.T, color=style.color, lw=style.width * scale, alpha=0.55, solid_joinstyle="round", zorder=z - 0.5)
     ax.plot(*np.stack([plan[-1], target]).T, color=style.color, lw=1.2 * scale, ls=(0, (1, 1.6)), zorder=z - 0.6)
     ax.plot(
@@ -205,7 +222,7 @@ def _draw_subgoal(ax: Axes, subgoal: Array, level: int, theme: Theme, scale: flo
     for color, width in ((theme.halo, 4.4), (style.color, 2.2)):
         ax.plot(
             *subgoal, ls="", marker=style.marker, ms=(style.size + 6) * scale, mfc="none", mec=color,
-            mew=width * scale, zorder=4.5 - 0.01 * level,
+            mew=width * scale, zorder=4.05 - 0.1 * level,  # over the level's own states, under those of finer levels
         )  # fmt: skip
 
 
@@ -317,7 +334,8 @@ def _draw_panel(
     draw_backdrop(ax, cells, theme, heat, scale)
     ax.plot(*episode.observations.T, color=theme.ink, lw=0.9 * scale, alpha=0.35, zorder=2)
     target = targets_of(decision, episode.goal)[level - 1]
-    _draw_plan(ax, view, level, target, theme, scale)
+    route = route_of(decision, level, episode.observations[decision.step])
+    _draw_plan(ax, route, level, target, theme, scale)
     if level > 1:
         _draw_subgoal(ax, view.subgoal, level, theme, scale)
     _draw_ends(ax, episode, decision.step, theme, scale)
@@ -326,18 +344,27 @@ def _draw_panel(
 
 
 def _write_panel_title(ax: Axes, level: int, stride: int | None, predictions: int, theme: Theme) -> None:
-    style = theme.level(level)
-    ax.plot(0.02, 1.06, marker=style.marker, ms=7, color=style.color, transform=ax.transAxes, clip_on=False)
-    bold = {"fontsize": 9.5, "fontweight": "bold", "color": style.color, "va": "center"}
-    name = ax.text(0.05, 1.06, f"level {level}", bold, transform=ax.transAxes)
-    strides = "1 step" if stride == 1 else f"{stride} steps"
-    text = f" plans in strides of {strides}" if stride is not None else f" predicts {predictions} states"
-    ax.annotate(text, (1, 0.5), xycoords=name, fontsize=8.5, color=theme.ink, va="center")
+    """Above a panel: the level's marker and name, and what a stride is; smaller where panels are narrow."""
+    style, box = theme.level(level), ax.get_position()
+    width, height = np.array(ax.figure.bbox.size) / ax.figure.dpi * 72 * box.size  # points
+    fit, middle = min(1.0, width / 150), 1 + 10 / height
+    ax.plot(
+        4.5 / width, middle, marker=style.marker, ms=7 * fit, color=style.color, transform=ax.transAxes, clip_on=False
+    )
+    bold = {"fontsize": 9.5 * fit, "fontweight": "bold", "color": style.color, "va": "center"}
+    name = ax.text(11 / width, middle, f"level {level}", bold, transform=ax.transAxes)
+    text = f"  {stride}-step stride" if stride is not None else f"  {predictions} states ahead"
+    ax.annotate(text, (1, 0.5), xycoords=name, fontsize=8.5 * fit, color=theme.ink, va="center")
 
 
 def _frame_zoom(ax: Axes, finer: Axes, extent: Extent, color: str) -> None:
-    """Frames, in a coarse panel, what the next panel shows, and that panel in the same colour."""
+    """Frames, in a coarse panel, what the next panel shows, and that panel in the same colour, joined by two rays."""
     corner = (extent.left, extent.top)
     ax.add_patch(Rectangle(corner, extent.width, extent.height, fill=False, edgecolor=color, lw=1.3, zorder=5))
     for spine in finer.spines.values():
         spine.set(visible=True, color=color, linewidth=1.3)
+    for y, edge in ((extent.top, 1.0), (extent.bottom, 0.0)):
+        ray = ConnectionPatch(
+            (extent.right, y), (0, edge), ax.transData, finer.transAxes, color=color, lw=0.8, alpha=0.45
+        )
+        ax.figure.add_artist(ray)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from functools import lru_cache
 
 import matplotlib
@@ -19,6 +20,7 @@ from viz.backdrop import (
     cells_of,
     draw_backdrop,
     line_scale,
+    route_of,
     sample_cost,
     targets_of,
 )
@@ -106,10 +108,11 @@ class FrameRenderer:
         size, middle = 0.38 * self.bar, self.size[1] - 0.5 * self.bar
         x = 2.0 * self._margin + 0.5 * size
         for level in range(levels, 0, -1):
-            canvas.dots(canvas.world((x, middle))[None], theme.level(level), theme.halo)
+            key = replace(theme.level(level), size=0.8 * size / self._unit)
+            canvas.dots(canvas.world((x, middle))[None], key, theme.halo)
             x += canvas.text((x + size, middle), f"level {level}", theme.ink, size) + 2.4 * size
-        canvas.star(canvas.world((x, middle)), theme.goal, theme.ink)
-        x += canvas.text((x + 1.3 * size, middle), "goal", theme.ink, size) + 2.4 * size
+        canvas.star(canvas.world((x, middle)), theme.goal, theme.ink, size=0.6 * size / self._unit)
+        x += canvas.text((x + size, middle), "goal", theme.ink, size) + 2.4 * size
         return canvas.image, self.size[0] - 2 * self._margin - x
 
     def _draw_episode(self, canvas: Canvas, episode: Episode, step: int, decision: Decision | None) -> None:
@@ -117,19 +120,19 @@ class FrameRenderer:
         canvas.line(episode.observations[: step + 1], theme.ink, 1.6)
         canvas.disc(episode.observations[step], RADIUS, theme.ink, theme.halo)
         if decision is not None:
-            self._draw_decision(canvas, decision, episode.goal)
+            self._draw_decision(canvas, decision, episode.goal, episode.observations[step])
         canvas.star(episode.goal, theme.goal, theme.ink)
 
-    def _draw_decision(self, canvas: Canvas, decision: Decision, goal: np.ndarray) -> None:
+    def _draw_decision(self, canvas: Canvas, decision: Decision, goal: np.ndarray, agent: np.ndarray) -> None:
         theme, targets = self.theme, targets_of(decision, goal)
         coarse_first = range(len(decision.levels), 0, -1)
         for level in coarse_first:
-            view, style = decision.levels[level - 1], theme.level(level)
-            canvas.line(np.stack([view.plan[-1], targets[level - 1]]), style.color, 0.5 * style.width, alpha=0.35)
-            canvas.line(view.plan, style.color, style.width, alpha=0.6)
-            canvas.dots(view.plan[1:], style, theme.halo)
-        for level in coarse_first[:-1]:  # level 1 asks the world, not a level
-            canvas.ring(decision.levels[level - 1].subgoal, theme.level(level), theme.halo)
+            route, style = route_of(decision, level, agent), theme.level(level)
+            canvas.line(np.stack([route[-1], targets[level - 1]]), style.color, 0.5 * style.width, alpha=0.35)
+            canvas.line(route, style.color, style.width, alpha=0.6)
+            canvas.dots(route[1:], style, theme.halo)
+            if level > 1:  # level 1 asks the world, not a level
+                canvas.ring(decision.levels[level - 1].subgoal, style, theme.halo)
 
     def _write_header(self, canvas: Canvas, episode: Episode, step: int) -> None:
         size, middle, inset = 0.42 * self.bar, 0.5 * self.bar, 2 * self._margin
