@@ -12,6 +12,7 @@ from torch import Tensor
 from hjepa.agent import Agent
 from hjepa.planning import Search, make_hierarchy
 from planners.hierarchy import Session
+from planners.landmarks import NONE
 from planners.trace import Decision, LevelView
 
 Points = NDArray[np.float32]
@@ -97,6 +98,8 @@ class Actor:
         track = self.session.track(k, problem)
         states = torch.from_numpy(track.path.states).to(self.stack.scale.device)
         points = self.stack.decode(states, k).cpu().numpy()
+        known = track.path.landmarks != NONE  # what was observed there is truer than what can be decoded
+        points[known] = self.agent.graphs[k].observations[track.path.landmarks[known]]
         return LevelView(points[track.at :], points[track.carrot], int(track.age), track.path.expanded)
 
     def _tensor(self, observations: Points) -> Tensor:

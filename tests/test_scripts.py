@@ -74,7 +74,7 @@ def test_help(name: str, capsys: Capture) -> None:
     script = module.start if hasattr(module, "start") else lambda args: run(module.main, args)
     with pytest.raises(SystemExit) as caught:
         script(["--help"])
-    assert caught.value.code == 0 and "--seed" in capsys.readouterr().out
+    assert caught.value.code == 0 and "--help" in capsys.readouterr().out
 
 
 def test_a_run_holds_what_one_wants_to_know(trained: Path) -> None:
