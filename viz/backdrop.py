@@ -209,9 +209,8 @@ def sample_cost(cells: Array, cost_to_go: CostToGo) -> HeatMap:
         raise FigureError(f"cost_to_go: expected [{len(points)}] steps for [{len(points)}, 2] xy, got {values.shape}")
     steps = np.full(free.shape, np.nan)
     steps[within] = np.where(np.isfinite(values), values, np.nan)
-    for _ in range(4):  # to the walls, and a little under their edges
-        steps = _bleed(steps)
-    return HeatMap(x, y, steps)
+    to_the_walls = _diffused(_bleed(_bleed(steps)), free)
+    return HeatMap(x, y, _bleed(_bleed(to_the_walls)))  # and a little under their edges
 
 
 def _eroded(free: Array, reach: int) -> Array:
@@ -233,11 +232,19 @@ def _bleed(image: Array) -> Array:
     return np.where(np.isfinite(image), image, np.where(count > 0, total / np.maximum(count, 1), np.nan))
 
 
-def _smooth(steps: Array, sigma: float = 1.5) -> Array:
-    """Blurs what is known of [h, w] samples, a little: enough for calm iso-lines, too little to cross a wall."""
-    known = np.isfinite(steps).astype(float)
-    total, weight = (_blur(_blur(image, sigma).T, sigma).T for image in (np.nan_to_num(steps) * known, known))
-    return np.where(known > 0, total / np.maximum(weight, 1e-9), np.nan)
+def _diffused(image: Array, free: Array, rounds: int = 6) -> Array:
+    """Evens out what is known of [h, w] free samples, a little, for calm iso-lines.
+
+    Neighbours across a corner don't count: where walls touch at a corner, what lies behind is far away.
+    """
+    calm = np.where(free, image, np.nan)
+    for _ in range(rounds):
+        padded = np.pad(calm, 1, constant_values=np.nan)
+        around = [calm, padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]]
+        count = np.sum([np.isfinite(one) for one in around], axis=0)
+        total = np.sum([np.nan_to_num(one) for one in around], axis=0)
+        calm = np.where(np.isfinite(calm), total / np.maximum(count, 1), np.nan)
+    return calm
 
 
 def draw_backdrop(ax: Axes, cells: Array, theme: Theme, heat: HeatMap | None = None, scale: float = 1.0) -> None:
@@ -295,7 +302,7 @@ def _draw_heat(ax: Axes, heat: HeatMap, floor: Path, theme: Theme, scale: float)
     levels = heat.isolines()
     if np.isfinite(heat.steps).any() and len(levels) and scale > 0.6:  # in narrow corridors they are only specks
         lines = ax.contour(
-            heat.x, heat.y, _smooth(heat.steps), levels=levels, colors=theme.ink, linewidths=0.7 * scale, alpha=0.22,
+            heat.x, heat.y, heat.steps, levels=levels, colors=theme.ink, linewidths=0.7 * scale, alpha=0.22,
             zorder=1.2,
         )  # fmt: skip
         lines.set_clip_path(floor, ax.transData)
