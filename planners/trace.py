@@ -15,7 +15,7 @@ class LevelView:
     """One level's newest plan at one decision, decoded to observation space for people to look at.
 
     Attributes:
-        plan: [n, 2] the states that the level predicts, its present state first; world units.
+        plan: [n, 2] the states that the level predicts, from the last one that the agent has passed; world units.
         subgoal: [2] the state that it asks of the level below (for level 1: of the world).
         age: world steps since this plan was made.
         expanded: search nodes (or sampled candidates) that it took to make the plan.

@@ -73,12 +73,13 @@ def test_every_valid_start_is_equally_likely() -> None:
     assert (counts - 12_000 / len(valid)).abs().max() < 5 * (12_000 / len(valid)) ** 0.5
 
 
-def test_gaps_are_uniform_and_so_are_the_starts_at_each_gap() -> None:
+def test_gaps_are_log_uniform_and_starts_uniform_at_each_gap() -> None:
     first, _, gap = WindowSampler(episodes_of([3, 6, 2]), 1, 1).sample_pairs(0, 20_000, 5)
-    counts = gap.bincount()[1:]
-    assert (counts - 4000).abs().max() < 5 * 4000**0.5
+    edges = torch.arange(1, 7).double().log()
+    expected = 20_000 * (edges[1:] - edges[:-1]) / edges[-1]
+    assert ((gap.bincount()[1:] - expected).abs() < 5 * expected.sqrt()).all()
     starts, counts = first[gap == 3, 0].unique(return_counts=True)
-    assert starts.tolist() == [3, 4, 5] and counts.min() > 1100
+    assert starts.tolist() == [3, 4, 5] and counts.min() > 0.9 * expected[2] / 3
 
 
 def test_a_batch_is_a_pure_function_of_seed_and_step() -> None:
