@@ -35,7 +35,7 @@ class Actor:
         self.agent, self.stack = agent, agent.stack
         self.levels = len(agent.stack) if levels is None else levels
         self.config = replace(agent.experiment.planning, search=search or agent.experiment.planning.search)
-        self.generator = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator(self.stack.scale.device).manual_seed(seed)
         self.planner = make_hierarchy(self.stack, agent.graphs, self.config, self.levels, self.generator)
         self.session: Session | None = None
         self.fresh = False

@@ -313,7 +313,8 @@ def _spread(plan: Plan, problems: NDArray[np.int64], size: int) -> Plan:
     """A plan for some problems as one for all of them, zero for the others."""
 
     def spread(values: Tensor) -> Tensor:
-        return values.new_zeros((size, *values.shape[1:])).index_copy_(0, torch.as_tensor(problems), values)
+        rows = torch.as_tensor(problems, device=values.device)
+        return values.new_zeros((size, *values.shape[1:])).index_copy_(0, rows, values)
 
     return replace(
         plan,

@@ -29,7 +29,7 @@ class TrajectoryPlanner:
         level: k.
         stride: world steps of one prediction.
         tolerance: a target counts as reached within this many world steps.
-        generator: randomness of the planner.
+        generator: randomness of the planner; plans are made on its device.
     """
 
     planner: Planner
@@ -47,8 +47,9 @@ class TrajectoryPlanner:
 
     def paths(self, queries: list[Query]) -> list[Path]:
         """One path per query, all planned in one batch."""
-        start = torch.as_tensor(np.stack([query.state for query in queries]))
-        target = torch.as_tensor(np.stack([query.target.point for query in queries]))
+        device = self.generator.device
+        start = torch.as_tensor(np.stack([query.state for query in queries]), device=device)
+        target = torch.as_tensor(np.stack([query.target.point for query in queries]), device=device)
         cost: Cost = SearchGoal(target, self._distance, self.tolerance)
         plan = self.planner.plan(self.dynamics, cost, start, generator=self.generator)
         with torch.no_grad():
