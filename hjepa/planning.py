@@ -132,7 +132,7 @@ def _path_planner(
     level, stride = stack.level(k), stack.level(k).config.stride
     if config.search in ("latent", "supported"):
         support = _support(stack, graphs, k) if config.search == "supported" else None
-        resolution = 0.35 * float(level.change.sqrt()) / level.config.state_dim**0.5
+        resolution = 0.5 * float(level.change.sqrt())
         planner: Planner = LatentAStar(
             resolution=resolution, stride=stride, weight=1.5, max_expansions=4000, valid=support
         )
@@ -161,11 +161,15 @@ def _optimiser(config: PlanningConfig) -> Planner:
 
 
 def _support(stack: Stack, graphs: dict[int, LandmarkGraph], k: int) -> Callable[[Tensor, Tensor], Tensor]:
-    """Says whether a predicted state is near a remembered one (a landmark of level 2, the densest)."""
+    """Says whether a predicted state is near a remembered one (a landmark of level 2, the densest).
+
+    Near is a little more than the spacing of landmarks: a wider net reaches into the walls, and chains of macro-actions
+    then jump through.
+    """
     stride = stack.level(2).config.stride
     remembered = torch.from_numpy(graphs[2].observations).to(stack.scale.device)
     embed = measure(stack, k, k)
-    index = NeighborIndex(embed(stack.encode(remembered, k)).cpu().numpy(), float(stride))
+    index = NeighborIndex(embed(stack.encode(remembered, k)).cpu().numpy(), 0.6 * stride)
 
     def valid(states: Tensor, predicted: Tensor) -> Tensor:
         return torch.from_numpy(index.covers(embed(predicted).cpu().numpy())).to(predicted.device)
