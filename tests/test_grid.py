@@ -1,0 +1,204 @@
+"""Grid paths are shortest paths: beside networkx, on every kind of move, with and without weights."""
+
+from __future__ import annotations
+
+import math
+
+import networkx
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from planners.grid import GridError, GridPath, GridPlanner, Moves, _Workspace, path_cost
+
+MOVES: tuple[Moves, ...] = ("octile", "cut-corners", "four")
+STEPS = [(0, 1), (1, 0), (1, 1), (1, -1)]
+
+
+def reference(free: NDArray[np.bool_], weights: NDArray[np.float64] | None, moves: Moves) -> networkx.Graph:
+    """The same grid as a networkx graph, cell by cell."""
+    graph = networkx.Graph()
+    cells = {(int(i), int(j)) for i, j in np.argwhere(free)}
+    graph.add_nodes_from(cells)
+    for i, j in cells:
+        for di, dj in STEPS[: 2 if moves == "four" else 4]:
+            there = (i + di, j + dj)
+            beside = {(i + di, j), (i, j + dj)} if di and dj else set()
+            if there in cells and (moves == "cut-corners" or beside <= cells):
+                price = 1.0 if weights is None else (weights[i, j] + weights[there]) / 2
+                graph.add_edge((i, j), there, weight=math.hypot(di, dj) * price)
+    return graph
+
+
+def random_grid(generator: np.random.Generator) -> tuple[NDArray[np.bool_], NDArray[np.float64] | None, Moves]:
+    free = generator.random(generator.integers(1, 12, size=2)) >= generator.choice([0.0, 0.2, 0.4])
+    free[tuple(generator.integers(free.shape))] = True
+    weights = generator.uniform(0.1, 5.0, free.shape) if generator.random() < 0.7 else None
+    return free, weights, MOVES[generator.integers(3)]
+
+
+def require_valid(path: GridPath, graph: networkx.Graph, start: tuple[int, ...], goal: tuple[int, ...]) -> None:
+    """The path goes along edges of the graph from start to goal, and costs what it says."""
+    cells = [tuple(cell) for cell in path.cells.tolist()]
+    assert cells[0] == start and cells[-1] == goal
+    assert path.cost == pytest.approx(sum(graph.edges[edge]["weight"] for edge in networkx.utils.pairwise(cells)))
+
+
+def check(seed: int, maps: int, goals: int = 2) -> int:
+    """Compares random problems with networkx's Dijkstra; returns how many had no path."""
+    generator, unreachable = np.random.default_rng(seed), 0
+    for _ in range(maps):
+        free, weights, moves = random_grid(generator)
+        cells = np.argwhere(free)
+        start, ends = cells[generator.integers(len(cells))], cells[generator.integers(len(cells), size=goals)]
+        graph, begin = reference(free, weights, moves), tuple(start.tolist())
+        distances = networkx.single_source_dijkstra_path_length(graph, begin)
+        for end, path in zip(ends, GridPlanner(free, weights, moves).plan_many([start] * goals, ends), strict=True):
+            goal = tuple(end.tolist())
+            assert path.found == (goal in distances)
+            if not path.found:
+                unreachable += 1
+                assert math.isinf(path.cost) and path.cells.shape == (0, 2)
+                continue
+            assert path.cost == pytest.approx(distances[goal], rel=1e-9, abs=1e-9)
+            require_valid(path, graph, begin, goal)
+    return unreachable
+
+
+def test_costs_are_those_of_networkx() -> None:
+    assert check(seed=0, maps=3000) > 300
+
+
+@pytest.mark.parametrize("moves", MOVES)
+def test_a_large_grid_agrees_with_its_own_dijkstra(moves: Moves) -> None:
+    generator = np.random.default_rng(1)
+    free = generator.random((120, 90)) > 0.25
+    weights = generator.uniform(1, 3, free.shape)
+    cells = np.argwhere(free)
+    starts, goals = cells[generator.integers(len(cells), size=(2, 40))]
+    for prices in (None, weights):
+        planner = GridPlanner(free, prices, moves)
+        astar, dijkstra = planner.plan_many(starts, goals), planner.plan_many(starts, goals, weight=0.0)
+        assert [a.found for a in astar] == [d.found for d in dijkstra]
+        for a, d in zip(astar, dijkstra, strict=True):
+            if a.found:
+                assert a.cost == pytest.approx(d.cost, rel=1e-12) == path_cost(a.cells, prices)
+        assert sum(a.expanded for a in astar) < 0.8 * sum(d.expanded for d in dijkstra)
+
+
+@given(st.integers(0, 10**6), st.floats(1.0, 20.0))
+def test_weighted_astar_keeps_its_bound(seed: int, weight: float) -> None:
+    generator = np.random.default_rng(seed)
+    free, weights, moves = random_grid(generator)
+    cells = np.argwhere(free)
+    planner = GridPlanner(free, weights, moves)
+    start, goal = cells[generator.integers(len(cells), size=2)]
+    best, fast = planner.plan(start, goal), planner.plan(start, goal, weight)
+    assert best.found == fast.found
+    if best.found:
+        assert best.cost * (1 - 1e-9) <= fast.cost <= best.cost * weight * (1 + 1e-9)
+
+
+def test_a_heavier_heuristic_expands_fewer_cells() -> None:
+    free = np.random.default_rng(3).random((200, 200)) > 0.2
+    free[0, 0] = free[-1, -1] = True
+    planner = GridPlanner(free)
+    expanded = [planner.plan((0, 0), (199, 199), weight).expanded for weight in (0.0, 1.0, 2.0)]
+    assert expanded[0] > 2 * expanded[1] > 4 * expanded[2]
+
+
+def test_ties_are_broken_towards_the_goal() -> None:
+    path = GridPlanner(np.ones((300, 300))).plan((10, 20), (280, 120))
+    assert path.expanded == len(path.cells) == 271
+    assert path.cost == pytest.approx(170 + 100 * math.sqrt(2))
+
+
+@pytest.mark.parametrize(("moves", "cost"), [("octile", 2.0), ("cut-corners", math.sqrt(2)), ("four", 2.0)])
+def test_corners(moves: Moves, cost: float) -> None:
+    assert GridPlanner([[1, 1], [1, 1]], moves=moves).plan((0, 0), (1, 1)).cost == pytest.approx(
+        2.0 if moves == "four" else math.sqrt(2)
+    )
+    assert GridPlanner([[1, 0], [1, 1]], moves=moves).plan((0, 0), (1, 1)).cost == pytest.approx(cost)
+    assert GridPlanner([[1, 0], [0, 1]], moves=moves).plan((0, 0), (1, 1)).found == (moves == "cut-corners")
+
+
+def test_weights_are_averaged_over_a_move() -> None:
+    planner = GridPlanner(np.ones((1, 3)), weights=[[1.0, 4.0, 2.0]])
+    assert planner.plan((0, 0), (0, 2)).cost == planner.plan((0, 2), (0, 0)).cost == 2.5 + 3.0
+
+
+def test_special_ends() -> None:
+    planner = GridPlanner([[1, 0, 1], [1, 0, 0]])
+    here = planner.plan((0, 2), (0, 2))
+    assert here.found and here.cost == 0 and here.cells.tolist() == [[0, 2]]
+    for start, goal in (((0, 1), (0, 0)), ((0, 0), (0, 1)), ((0, 1), (0, 1)), ((0, 0), (0, 2))):
+        assert not planner.plan(start, goal).found
+    assert planner.plan_many([], []) == []
+    assert not GridPlanner(np.zeros((2, 2))).plan((0, 0), (1, 1)).found
+    assert not GridPlanner(np.zeros((2, 2)), np.ones((2, 2))).plan((0, 0), (1, 1)).found
+
+
+def test_answers_do_not_depend_on_threads_or_on_what_was_asked_before() -> None:
+    generator = np.random.default_rng(5)
+    free = generator.random((60, 60)) > 0.3
+    starts, goals = np.argwhere(free)[generator.integers(free.sum(), size=(2, 25))]
+    alone = [GridPlanner(free).plan(start, goal) for start, goal in zip(starts, goals, strict=True)]
+    planner = GridPlanner(free)
+    for threads in (1, 3, 100):
+        for one, other in zip(alone, planner.plan_many(starts, goals, threads=threads), strict=True):
+            assert (one.found, one.cost, one.expanded) == (other.found, other.cost, other.expanded)
+            assert np.array_equal(one.cells, other.cells)
+
+
+def test_the_numbers_of_searches_start_anew() -> None:
+    planner = GridPlanner(np.ones((5, 5)))
+    first = planner.plan((0, 0), (4, 4))
+    workspace: _Workspace = planner._workspaces[0]
+    workspace.number = 2**31 - 2
+    for _ in range(3):
+        assert planner.plan((0, 0), (4, 4)).cost == first.cost
+    assert workspace.number == 2
+
+
+def test_arrays_are_copied_and_frozen() -> None:
+    free = np.ones((2, 2), bool)
+    planner = GridPlanner(free)
+    free[:] = False
+    path = planner.plan((0, 0), (1, 1))
+    assert path.found
+    for array in (planner.free, path.cells):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
+
+
+def test_extreme_weights_stay_exact() -> None:
+    generator = np.random.default_rng(7)
+    for scale in (1e-9, 1e9):
+        free, weights = np.ones((20, 20)), generator.uniform(1, 3, (20, 20))
+        plain = GridPlanner(free, weights).plan((0, 0), (19, 19))
+        scaled = GridPlanner(free, scale * weights).plan((0, 0), (19, 19))
+        assert scaled.cost == pytest.approx(scale * plain.cost, rel=1e-9)
+
+
+def test_mistakes_are_named() -> None:
+    ok = GridPlanner(np.ones((3, 4)))
+    for wrong, hint in (
+        (lambda: GridPlanner(np.ones(3)), "free: expected [rows, columns]"),
+        (lambda: GridPlanner(np.ones((0, 3))), "free: expected [rows, columns]"),
+        (lambda: GridPlanner(np.ones((3, 3)), np.ones((3, 2))), "weights: expected shape (3, 3)"),
+        (lambda: GridPlanner(np.ones((3, 3)), np.zeros((3, 3))), "weights: expected finite numbers > 0"),
+        (lambda: GridPlanner(np.ones((3, 3)), moves="knight"), "unknown 'knight', expected one of octile"),
+        (lambda: ok.plan((0, 0), (3, 0)), "goals: cell (3, 0) is outside the grid of 3 x 4"),
+        (lambda: ok.plan((0, -1), (1, 0)), "starts: cell (0, -1) is outside"),
+        (lambda: ok.plan((0, 0), (1, 0), weight=-1), "weight: expected a finite number >= 0"),
+        (lambda: ok.plan((0, 0), (1, 0), weight=math.nan), "weight: expected a finite number >= 0"),
+        (lambda: ok.plan((0.5, 0), (1, 0)), "starts: expected [B, 2] integers"),
+        (lambda: ok.plan(0, (1, 0)), "starts: expected [B, 2] integers"),
+        (lambda: ok.plan_many([(0, 0)], [(0, 0), (1, 1)]), "goals: expected as many as starts, 1, not 2"),
+        (lambda: ok.plan_many([(0, 0)], [(1, 1)], threads=0), "threads: expected at least 1"),
+    ):
+        with pytest.raises(GridError) as caught:
+            wrong()
+        assert hint in str(caught.value) and "\n" not in str(caught.value)
