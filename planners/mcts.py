@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, final
+from typing import NamedTuple, final
 
 import numba
 import numpy as np
@@ -18,7 +18,19 @@ from torch import Tensor
 
 from planners.base import Budget, Cost, Discrete, Dynamics
 from planners.candidates import PlannerError, require_positive
-from planners.mcts_kernels import Doubles, Leaf, Longs, Outcomes, Tree, advance, advance_threaded, select
+from planners.mcts_kernels import (
+    EDGE,
+    NODE,
+    Doubles,
+    Leaf,
+    Longs,
+    Memory,
+    Outcomes,
+    Tree,
+    advance,
+    advance_threaded,
+    select,
+)
 
 THREADED_FROM = 128
 """Problems from which on sharing them among threads is worth waking the threads."""
@@ -163,7 +175,7 @@ class MCTS:
         return priors / total
 
     def _result(self, forest: _Forest, generator: np.random.Generator | None) -> SearchResult:
-        tree = forest.trimmed()
+        tree = forest.memory.view(forest.size)
         if not np.isfinite(tree.values[:, 0]).all():
             problem = int(np.argmin(np.isfinite(tree.values[:, 0])))
             raise PlannerError(
@@ -193,14 +205,14 @@ class _Forest:
     """The trees of one search while they grow.
 
     Attributes:
-        tree: arrays for all nodes to come.
+        memory: the trees, with room for all nodes to come.
         states: [N, B, D] states of the nodes, nodes first so that a simulation writes to one place.
         size: nodes in each tree.
     """
 
     def __init__(self, root: Root, priors: Doubles, exploration: Doubles, simulations: int) -> None:
         batch, actions = priors.shape
-        self.tree = _plant(priors, root.values, simulations + 1)
+        self.memory = _plant(priors, root.values, simulations + 1)
         self.states = root.states.new_empty((simulations + 1, *root.states.shape))
         self.states[0] = root.states
         self.size = 1
@@ -211,7 +223,7 @@ class _Forest:
         self._outcomes = Outcomes(*(buffer.numpy() for buffer in self._buffers))
         threaded = batch >= THREADED_FROM and numba.get_num_threads() > 1
         self._advance = advance_threaded if threaded else advance
-        select(self.tree, exploration, self._leaf)
+        select(self.memory, exploration, self._leaf)
 
     def simulate(self, model: Model) -> None:
         """Adds one node to every tree."""
@@ -226,13 +238,8 @@ class _Forest:
         self.states[self.size] = prediction.states
         for buffer, given in zip(self._buffers, prediction[1:], strict=True):
             buffer.copy_(given)
-        self._advance(self.tree, self._exploration, self._leaf, self._outcomes, self.size)
+        self._advance(self.memory, self._exploration, self._leaf, self._outcomes, self.size)
         self.size += 1
-
-    def trimmed(self) -> Tree:
-        """The trees without the nodes that were never added."""
-        arrays: Any = (array[:, : self.size] for array in self.tree)
-        return Tree(*arrays)
 
     def _check(self, prediction: Prediction) -> None:
         shapes = (self.states.shape[1:], *(buffer.shape for buffer in self._buffers))
@@ -241,26 +248,14 @@ class _Forest:
                 raise PlannerError(f"the model's {name} must be {list(shape)}, not {list(given.shape)}")
 
 
-def _plant(priors: Doubles, values: Tensor, nodes: int) -> Tree:
+def _plant(priors: Doubles, values: Tensor, nodes: int) -> Memory:
     """Trees with room for N nodes of which only the root, already evaluated once, is there."""
     batch, actions = priors.shape
-
-    node, edge = (batch, nodes), (batch, nodes, actions)
-    tree = Tree(
-        visits=np.zeros(node, np.int32),
-        values=np.zeros(node),
-        parents=np.zeros(node, np.int32),
-        actions=np.zeros(node, np.int32),
-        rewards=np.zeros(node),
-        discounts=np.zeros(node),
-        children=np.zeros(edge, np.int32),
-        edge_visits=np.zeros(edge, np.int32),
-        priors=np.zeros(edge),
-        q=np.zeros(edge),
-    )
-    tree.visits[:, 0], tree.parents[:, 0], tree.actions[:, 0], tree.discounts[:, 0] = 1, -1, -1, 1.0
+    memory = Memory(np.zeros((batch, nodes), NODE), np.zeros((batch, nodes, actions), EDGE))
+    tree = memory.view(1)
+    tree.visits[:], tree.parents[:], tree.actions[:], tree.discounts[:] = 1, -1, -1, 1.0
     tree.values[:, 0], tree.priors[:, 0] = values.cpu().numpy(), priors
-    return tree
+    return memory
 
 
 def _check_root(root: Root, invalid: Tensor | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,7 +70,7 @@ class Node:
         scores = {}
         for action, prior in enumerate(self.priors):
             if prior > 0:
-                scaled = (seen[action] - low) / max(high - low, 1e-8) if action in seen else 0.0
+                scaled = (seen[action] - low) * (1.0 / max(high - low, 1e-8)) if action in seen else 0.0
                 scores[action] = weight * prior / (self.counts[action] + 1) + scaled
         return max(scores, key=lambda action: (scores[action], -action))
 
@@ -104,8 +105,8 @@ def reference(table: Table, start: int, priors: list[float], simulations: int) -
     return nodes
 
 
-def search(table: Table, starts: list[int], simulations: int, **options: object) -> SearchResult:
-    return MCTS(num_simulations=simulations).search(table.root(starts), table, **options)  # type: ignore[arg-type]
+def search(table: Table, starts: list[int], simulations: int, **options: Any) -> SearchResult:
+    return MCTS(num_simulations=simulations).search(table.root(starts), table, **options)
 
 
 def assert_same_tree(result: SearchResult, problem: int, nodes: list[Node]) -> None:
@@ -139,8 +140,8 @@ def test_problems_do_not_leak_into_each_other() -> None:
     together = search(table, starts, 80)
     for problem, start in enumerate(starts):
         alone = search(table, [start], 80)
-        for whole, single in zip(together.tree, alone.tree, strict=True):
-            np.testing.assert_array_equal(whole[problem], single[0])
+        for name in together.tree._fields:
+            np.testing.assert_array_equal(getattr(together.tree, name)[problem], getattr(alone.tree, name)[0])
 
 
 def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
