@@ -217,8 +217,9 @@ class _Forest:
         self.states[0] = root.states
         self.size = 1
         self._exploration = exploration
-        self._leaf = Leaf(np.zeros(batch, np.int64), np.zeros(batch, np.int64))
-        self._offsets = torch.arange(batch)
+        self._nodes, self._actions = torch.zeros(batch, dtype=torch.long), torch.zeros(batch, dtype=torch.long)
+        self._leaf = Leaf(self._nodes.numpy(), self._actions.numpy())
+        self._flat_states, self._offsets = self.states.flatten(0, 1), torch.arange(batch)
         self._buffers = [torch.zeros(shape, dtype=torch.float64) for shape in (batch, batch, (batch, actions), batch)]
         self._outcomes = Outcomes(*(buffer.numpy() for buffer in self._buffers))
         threaded = batch >= THREADED_FROM and numba.get_num_threads() > 1
@@ -228,10 +229,10 @@ class _Forest:
     def simulate(self, model: Model) -> None:
         """Adds one node to every tree."""
         device = self.states.device
-        rows = torch.from_numpy(self._leaf.nodes) * len(self._offsets) + self._offsets
-        states = self.states.flatten(0, 1).index_select(0, rows.to(device))
+        rows = torch.add(self._offsets, self._nodes, alpha=len(self._offsets))
+        states = self._flat_states.index_select(0, rows.to(device))
         # A copy: the model may keep its actions, and the leaf is overwritten.
-        actions = torch.from_numpy(self._leaf.actions).to(device, copy=True)
+        actions = self._actions.to(device, copy=True)
         prediction = Prediction(*model(states, actions))
         if self.size == 1:
             self._check(prediction)
