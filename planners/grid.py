@@ -15,7 +15,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from planners.grid_kernels import CELL, ENTRY, ROOT2, Memory, Metric, allowed_moves, search, trace
+from planners.grid_kernels import CELL, ENTRY, ROOT2, Memory, Metric, allowed_moves, search, search_both, trace
 
 Moves = Literal["octile", "cut-corners", "four"]
 """Diagonals only where both orthogonal neighbours are free (as in the MovingAI benchmark), any diagonal, or none."""
@@ -47,15 +47,17 @@ class GridPath:
 
 @dataclass(eq=False)
 class _Workspace:
-    """Working memory and the number of the last search in it."""
+    """Working memory, that of the other end for a bidirectional search, and the number of the last search in it."""
 
     memory: Memory
+    back: Memory | None = None
     number: int = 0
 
     def next_number(self) -> int:
         """A number that no search in this memory has had, or the first one after clearing it."""
         if self.number == _SEARCHES:
-            self.memory.cells["stamp"] = 0
+            for memory in filter(None, (self.memory, self.back)):
+                memory.cells["stamp"] = 0
             self.number = 0
         self.number += 1
         return self.number
@@ -97,7 +99,7 @@ class GridPlanner:
             self._cheapest, self._dearest = float(walked.min()), float(walked.max())
         self._workspaces: list[_Workspace] = []
 
-    def plan(self, start: ArrayLike, goal: ArrayLike, weight: float = 1.0) -> GridPath:
+    def plan(self, start: ArrayLike, goal: ArrayLike, weight: float = 1.0, bidirectional: bool = False) -> GridPath:
         """The path from one cell to another.
 
         Args:
@@ -105,17 +107,27 @@ class GridPlanner:
             goal: row and column.
             weight: of the heuristic. 1 is A*, 0 is Dijkstra; both are exact. Above 1 the path costs at most ``weight``
                 times the least possible (weighted A*, Pohl 1970), and fewer cells are expanded.
+            bidirectional: search from both ends (NBA*, Pijls and Post 2009). Exact, hence with a weight of at most 1.
 
         Raises:
-            GridError: for a cell outside the grid, or a weight that is negative or not finite.
+            GridError: for a cell outside the grid, or a weight that is negative, not finite or too large.
         """
-        return self.plan_many(np.asarray(start)[None], np.asarray(goal)[None], weight)[0]
+        return self.plan_many(np.asarray(start)[None], np.asarray(goal)[None], weight, bidirectional)[0]
 
-    def plan_many(self, starts: ArrayLike, goals: ArrayLike, weight: float = 1.0, threads: int = 1) -> list[GridPath]:
+    def plan_many(
+        self,
+        starts: ArrayLike,
+        goals: ArrayLike,
+        weight: float = 1.0,
+        bidirectional: bool = False,
+        threads: int = 1,
+    ) -> list[GridPath]:
         """As :meth:`plan`, for [B, 2] starts and [B, 2] goals; the answers don't depend on the number of threads."""
         begin, end = self._cells("starts", starts), self._cells("goals", goals)
         if len(begin) != len(end):
             raise GridError(f"goals: expected as many as starts, {len(begin)}, not {len(end)}")
+        if bidirectional and weight > 1:
+            raise GridError(f"weight: a bidirectional search expects at most 1, not {weight}")
         if not (math.isfinite(weight) and weight >= 0):
             raise GridError(f"weight: expected a finite number >= 0, not {weight}")
         if threads < 1:
@@ -123,12 +135,22 @@ class GridPlanner:
         metric = self._metric(weight)
         threads = max(1, min(threads, len(begin)))
         while len(self._workspaces) < threads:
-            self._workspaces.append(self._workspace())
+            self._workspaces.append(_Workspace(self._memory()))
+        for workspace in self._workspaces[:threads] if bidirectional else ():
+            workspace.back = workspace.back or self._memory()
         if threads == 1:
-            return _solve(self, self._workspaces[0], metric, begin, end)
+            return _solve(self, self._workspaces[0], metric, bidirectional, begin, end)
         with ThreadPoolExecutor(threads) as pool:
             parts = [
-                pool.submit(_solve, self, self._workspaces[index], metric, begin[index::threads], end[index::threads])
+                pool.submit(
+                    _solve,
+                    self,
+                    self._workspaces[index],
+                    metric,
+                    bidirectional,
+                    begin[index::threads],
+                    end[index::threads],
+                )
                 for index in range(threads)
             ]
             return _interleave([part.result() for part in parts], len(begin))
@@ -153,11 +175,11 @@ class GridPlanner:
         scale = min(_TIE / low, 2.0**62 / longest)  # the largest key must fit into 63 bits
         return Metric(low, low * (2.0 if self.moves == "four" else ROOT2), weight, scale)
 
-    def _workspace(self) -> _Workspace:
+    def _memory(self) -> Memory:
         cells = np.zeros(len(self._bits), CELL)
         cells["moves"] = self._bits
         moves = int(np.bitwise_count(self._bits).sum())
-        return _Workspace(Memory(cells, np.empty(moves + 1, ENTRY)))
+        return Memory(cells, np.empty(moves + 1, ENTRY))
 
 
 def path_cost(cells: ArrayLike, weights: ArrayLike | None = None) -> float:
@@ -171,21 +193,40 @@ def path_cost(cells: ArrayLike, weights: ArrayLike | None = None) -> float:
 
 
 def _solve(
-    planner: GridPlanner, workspace: _Workspace, metric: Metric, starts: Iterable[int], goals: Iterable[int]
+    planner: GridPlanner,
+    workspace: _Workspace,
+    metric: Metric,
+    bidirectional: bool,
+    starts: Iterable[int],
+    goals: Iterable[int],
 ) -> list[GridPath]:
     """Plans one problem after the other in one workspace."""
-    width, free = planner.free.shape[1] + 2, planner._open
-    cells, heap = workspace.memory
-    paths = []
-    for start, goal in zip(starts, goals, strict=True):
-        cost, expanded = math.inf, 0
-        if free[start] and free[goal]:
-            number = workspace.next_number()
-            cost, expanded = search(cells, heap, planner._prices, width, start, goal, metric, number)
-        found = math.isfinite(cost)
-        path = trace(cells, width, goal) if found else np.empty((0, 2), np.int32)
-        paths.append(GridPath(found, cost, _frozen(path), expanded))
-    return paths
+    find = _from_both_ends if bidirectional else _from_the_start
+    nowhere = GridPath(False, math.inf, _frozen(np.empty((0, 2), np.int32)), 0)
+    free = planner._open
+    return [
+        find(planner, workspace, metric, start, goal) if free[start] and free[goal] else nowhere
+        for start, goal in zip(starts, goals, strict=True)
+    ]
+
+
+def _from_the_start(planner: GridPlanner, workspace: _Workspace, metric: Metric, start: int, goal: int) -> GridPath:
+    number, width, (cells, heap) = workspace.next_number(), planner.free.shape[1] + 2, workspace.memory
+    cost, expanded = search(cells, heap, planner._prices, width, start, goal, metric, number)
+    found = math.isfinite(cost)
+    path = trace(cells, width, goal) if found else np.empty((0, 2), np.int32)
+    return GridPath(found, cost, _frozen(path), expanded)
+
+
+def _from_both_ends(planner: GridPlanner, workspace: _Workspace, metric: Metric, start: int, goal: int) -> GridPath:
+    assert workspace.back is not None
+    number, width = workspace.next_number(), planner.free.shape[1] + 2
+    sides, heaps = zip(workspace.memory, workspace.back, strict=True)
+    cost, expanded, meeting = search_both(sides, heaps, planner._prices, width, start, goal, metric, number)
+    if meeting < 0:
+        return GridPath(False, math.inf, _frozen(np.empty((0, 2), np.int32)), expanded)
+    path = np.concatenate([trace(sides[0], width, meeting), trace(sides[1], width, meeting)[-2::-1]])
+    return GridPath(True, cost, _frozen(path), expanded)
 
 
 def _interleave(parts: list[list[GridPath]], total: int) -> list[GridPath]:

@@ -83,6 +83,13 @@ def _pop(heap, size):  # type: ignore[no-untyped-def]
     heap[index].key, heap[index].left, heap[index].cell = key, left, cell
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _distance(down, across, straight, diagonal):  # type: ignore[no-untyped-def]
+    """The least cost of going so many rows and columns."""
+    down, across = abs(down), abs(across)
+    return straight * max(down, across) + (diagonal - straight) * min(down, across)
+
+
 @njit(cache=True, nogil=True)
 def search(cells, heap, weights, width, start, goal, metric, number):  # type: ignore[no-untyped-def]
     """A*; returns the goal's cost (infinite if it cannot be reached) and the number of cells expanded.
@@ -130,11 +137,79 @@ def search(cells, heap, weights, width, start, goal, metric, number):  # type: i
             if stamp == opened and total >= cells[there].cost:
                 continue
             cells[there].cost, cells[there].stamp, cells[there].move = total, opened, k
-            down, across = abs(row + ROWS[k] - goal_row), abs(column + COLUMNS[k] - goal_column)
-            left = straight * max(down, across) + (diagonal - straight) * min(down, across)
+            left = _distance(row + ROWS[k] - goal_row, column + COLUMNS[k] - goal_column, straight, diagonal)
             _push(heap, size, np.int64(scale * (total + weight * left) + 0.5), np.float32(left), there)
             size += 1
     return np.inf, expanded
+
+
+@njit(cache=True, nogil=True)
+def _expand(own, other, heap, size, weights, width, cell, target, metric, number, best, meeting):  # type: ignore[no-untyped-def]
+    """Expands a cell on one side of a bidirectional search; returns the heap's size, the best cost and where it meets.
+
+    ``best`` is the least cost of a path found so far, through the cell ``meeting``.
+    """
+    straight, diagonal, weight, scale = metric
+    opened, closed, weighted = np.uint32(2 * number), np.uint32(2 * number + 1), len(weights) > 0
+    cost, moves, row, column = own[cell].cost, own[cell].moves, cell // width, cell % width
+    for k in range(8):
+        there = cell + ROWS[k] * width + COLUMNS[k]
+        if not (moves >> k) & 1 or own[there].stamp == closed or other[there].stamp == closed:
+            continue
+        step = 1.0 if k < 4 else ROOT2
+        if weighted:
+            step *= 0.5 * (weights[cell] + weights[there])
+        total = cost + step
+        if own[there].stamp == opened and total >= own[there].cost:
+            continue
+        own[there].cost, own[there].stamp, own[there].move = total, opened, k
+        left = _distance(row + ROWS[k] - target // width, column + COLUMNS[k] - target % width, straight, diagonal)
+        _push(heap, size, np.int64(scale * (total + weight * left) + 0.5), np.float32(left), there)
+        size += 1
+        if other[there].stamp == opened and total + other[there].cost < best:
+            best, meeting = total + other[there].cost, there
+    return size, best, meeting
+
+
+@njit(cache=True, nogil=True)
+def search_both(sides, heaps, weights, width, start, goal, metric, number):  # type: ignore[no-untyped-def]
+    """NBA* (Pijls and Post 2009), exact for a consistent heuristic; returns cost, cells expanded, where the sides meet.
+
+    A cell is closed once, by the side that comes first. It isn't expanded where no path through it can be better than
+    the best one: by its own estimate, or by its cost and what the other side still has to spend outside of its reach.
+    Arguments are those of :func:`search`, cells and heaps one from each end.
+    """
+    opened, closed = np.uint32(2 * number), np.uint32(2 * number + 1)
+    ends, sizes, expanded, best, meeting = (start, goal), np.ones(2, np.int64), 0, np.inf, -1
+    floors = np.zeros(2)
+    for side in range(2):
+        end = ends[side]
+        sides[side][end].cost, sides[side][end].stamp, sides[side][end].move = 0.0, opened, 8
+        heaps[side][0].key, heaps[side][0].left, heaps[side][0].cell = 0, np.float32(0), end
+    if start == goal:
+        return 0.0, 0, start
+    # Sums that the order takes for equal are equal here too.
+    same = 1.0 / metric.scale
+    while sizes[0] > 0 and sizes[1] > 0:
+        side = 0 if sizes[0] <= sizes[1] else 1
+        own, other, heap, home = sides[side], sides[1 - side], heaps[side], ends[side]
+        cell, key = heap[0].cell, heap[0].key
+        if (key - 1) * same >= best - same:
+            break
+        _pop(heap, sizes[side])
+        sizes[side] -= 1
+        floors[side] = max(floors[side], (key - 1) * same)
+        if own[cell].stamp == closed or other[cell].stamp == closed:
+            continue
+        own[cell].stamp = closed
+        back = _distance(cell // width - home // width, cell % width - home % width, metric.straight, metric.diagonal)
+        if own[cell].cost + floors[1 - side] - metric.weight * back >= best - same:
+            continue
+        expanded += 1
+        sizes[side], best, meeting = _expand(
+            own, other, heap, sizes[side], weights, width, cell, ends[1 - side], metric, number, best, meeting
+        )
+    return best, expanded, meeting
 
 
 @njit(cache=True, nogil=True)

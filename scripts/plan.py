@@ -37,8 +37,8 @@ class Options:
     """A MovingAI .map file; a generated maze by default."""
     scen: Path | None = None
     """Its .scen file of problems; random problems by default."""
-    planner: Literal["astar", "dijkstra"] = "astar"
-    """Both are exact; Dijkstra has no heuristic."""
+    planner: Literal["astar", "dijkstra", "bidirectional"] = "astar"
+    """All are exact: Dijkstra has no heuristic, and bidirectional A* searches from both ends."""
     weight: float = 1.0
     """Of A*'s heuristic; above 1, paths are at most so many times too long and found sooner."""
     moves: Moves = "octile"
@@ -65,9 +65,10 @@ def main(options: Flat[Options]) -> None:
     planner = GridPlanner(free, moves=options.moves)
     problems = _problems(options, free)
     weight = 0.0 if options.planner == "dijkstra" else options.weight
-    planner.plan(problems.starts[0], problems.starts[0])  # compiles; not timed
+    both = options.planner == "bidirectional"
+    planner.plan(problems.starts[0], problems.starts[0], weight, both)  # compiles; not timed
     begun = time.perf_counter()
-    paths = planner.plan_many(problems.starts, problems.goals, weight)
+    paths = planner.plan_many(problems.starts, problems.goals, weight, both)
     seconds = time.perf_counter() - begun
     # Published lengths are the shortest octile ones: anything else has nothing to be compared with.
     published = options.scen is not None and options.moves == "octile" and weight <= 1

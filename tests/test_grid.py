@@ -46,7 +46,7 @@ def require_valid(path: GridPath, graph: networkx.Graph, start: tuple[int, ...],
     assert path.cost == pytest.approx(sum(graph.edges[edge]["weight"] for edge in networkx.utils.pairwise(cells)))
 
 
-def check(seed: int, maps: int, goals: int = 2) -> int:
+def check(seed: int, maps: int, goals: int = 2, bidirectional: bool = False) -> int:
     """Compares random problems with networkx's Dijkstra; returns how many had no path."""
     generator, unreachable = np.random.default_rng(seed), 0
     for _ in range(maps):
@@ -55,7 +55,8 @@ def check(seed: int, maps: int, goals: int = 2) -> int:
         start, ends = cells[generator.integers(len(cells))], cells[generator.integers(len(cells), size=goals)]
         graph, begin = reference(free, weights, moves), tuple(start.tolist())
         distances = networkx.single_source_dijkstra_path_length(graph, begin)
-        for end, path in zip(ends, GridPlanner(free, weights, moves).plan_many([start] * goals, ends), strict=True):
+        paths = GridPlanner(free, weights, moves).plan_many([start] * goals, ends, bidirectional=bidirectional)
+        for end, path in zip(ends, paths, strict=True):
             goal = tuple(end.tolist())
             assert path.found == (goal in distances)
             if not path.found:
@@ -67,8 +68,9 @@ def check(seed: int, maps: int, goals: int = 2) -> int:
     return unreachable
 
 
-def test_costs_are_those_of_networkx() -> None:
-    assert check(seed=0, maps=3000) > 300
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_costs_are_those_of_networkx(bidirectional: bool) -> None:
+    assert check(seed=0, maps=3000, bidirectional=bidirectional) > 300
 
 
 @pytest.mark.parametrize("moves", MOVES)
@@ -82,6 +84,14 @@ def test_a_large_grid_agrees_with_its_own_dijkstra(moves: Moves) -> None:
         planner = GridPlanner(free, prices, moves)
         astar, dijkstra = planner.plan_many(starts, goals), planner.plan_many(starts, goals, weight=0.0)
         assert [a.found for a in astar] == [d.found for d in dijkstra]
+        for weight in (0.0, 0.5, 1.0):
+            both = planner.plan_many(starts, goals, weight, bidirectional=True)
+            assert [b.cost for b in both] == pytest.approx([d.cost for d in dijkstra], rel=1e-9)
+            assert [path_cost(b.cells, prices) for b in both if b.found] == pytest.approx(
+                [b.cost for b in both if b.found]
+            )
+            if weight == 0:
+                assert sum(b.expanded for b in both) < 0.8 * sum(d.expanded for d in dijkstra)
         for a, d in zip(astar, dijkstra, strict=True):
             if a.found:
                 assert a.cost == pytest.approx(d.cost, rel=1e-12) == path_cost(a.cells, prices)
@@ -133,21 +143,23 @@ def test_special_ends() -> None:
     planner = GridPlanner([[1, 0, 1], [1, 0, 0]])
     here = planner.plan((0, 2), (0, 2))
     assert here.found and here.cost == 0 and here.cells.tolist() == [[0, 2]]
+    assert planner.plan((0, 2), (0, 2), bidirectional=True).cells.tolist() == [[0, 2]]
     for start, goal in (((0, 1), (0, 0)), ((0, 0), (0, 1)), ((0, 1), (0, 1)), ((0, 0), (0, 2))):
-        assert not planner.plan(start, goal).found
+        assert not planner.plan(start, goal).found and not planner.plan(start, goal, bidirectional=True).found
     assert planner.plan_many([], []) == []
     assert not GridPlanner(np.zeros((2, 2))).plan((0, 0), (1, 1)).found
     assert not GridPlanner(np.zeros((2, 2)), np.ones((2, 2))).plan((0, 0), (1, 1)).found
 
 
-def test_answers_do_not_depend_on_threads_or_on_what_was_asked_before() -> None:
+@pytest.mark.parametrize("both", [False, True])
+def test_answers_do_not_depend_on_threads_or_on_what_was_asked_before(both: bool) -> None:
     generator = np.random.default_rng(5)
     free = generator.random((60, 60)) > 0.3
     starts, goals = np.argwhere(free)[generator.integers(free.sum(), size=(2, 25))]
-    alone = [GridPlanner(free).plan(start, goal) for start, goal in zip(starts, goals, strict=True)]
+    alone = [GridPlanner(free).plan(start, goal, 1.0, both) for start, goal in zip(starts, goals, strict=True)]
     planner = GridPlanner(free)
     for threads in (1, 3, 100):
-        for one, other in zip(alone, planner.plan_many(starts, goals, threads=threads), strict=True):
+        for one, other in zip(alone, planner.plan_many(starts, goals, 1.0, both, threads), strict=True):
             assert (one.found, one.cost, one.expanded) == (other.found, other.cost, other.expanded)
             assert np.array_equal(one.cells, other.cells)
 
@@ -159,7 +171,8 @@ def test_the_numbers_of_searches_start_anew() -> None:
     workspace.number = 2**31 - 2
     for _ in range(3):
         assert planner.plan((0, 0), (4, 4)).cost == first.cost
-    assert workspace.number == 2
+        assert planner.plan((0, 0), (4, 4), bidirectional=True).cost == first.cost
+    assert workspace.number == 5
 
 
 def test_arrays_are_copied_and_frozen() -> None:
@@ -194,6 +207,7 @@ def test_mistakes_are_named() -> None:
         (lambda: ok.plan((0, -1), (1, 0)), "starts: cell (0, -1) is outside"),
         (lambda: ok.plan((0, 0), (1, 0), weight=-1), "weight: expected a finite number >= 0"),
         (lambda: ok.plan((0, 0), (1, 0), weight=math.nan), "weight: expected a finite number >= 0"),
+        (lambda: ok.plan((0, 0), (1, 0), 2.0, bidirectional=True), "bidirectional search expects at most 1, not 2.0"),
         (lambda: ok.plan((0.5, 0), (1, 0)), "starts: expected [B, 2] integers"),
         (lambda: ok.plan(0, (1, 0)), "starts: expected [B, 2] integers"),
         (lambda: ok.plan_many([(0, 0)], [(0, 0), (1, 1)]), "goals: expected as many as starts, 1, not 2"),

@@ -22,7 +22,7 @@ def result(capsys: Capture, args: str) -> dict:
     return json.loads(capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("planner", ["astar", "dijkstra"])
+@pytest.mark.parametrize("planner", ["astar", "dijkstra", "bidirectional"])
 def test_problems_of_a_file(planner: str, capsys: Capture) -> None:
     found = result(capsys, f"{ROOMS} --planner {planner}")
     assert found["problems"] == 42 and 0 < found["solved"] < 42 and found["wrong"] == 0
@@ -80,6 +80,7 @@ def test_mistakes(tmp_path: Path, capsys: Capture) -> None:
         (f"{tmp_path / 'small.map'} --scen {DATA / 'rooms.map.scen'}", "problems of rooms.map, 18 x 20"),
         (f"{tmp_path / 'full.map'}", "no free cell"),
         (f"{ROOMS} --weight -1", "weight: expected a finite number >= 0"),
+        (f"{ROOMS} --planner bidirectional --weight 2", "weight: a bidirectional search expects at most 1"),
         (f"{ROOMS} --figure {tmp_path / 'a.bmp'}", "expected a file ending in .png"),
         ("--size 2", "rows, columns >= 3"),
     ):
