@@ -31,6 +31,7 @@ from hjepa.checkpoint import load_checkpoint, save_checkpoint
 def save(step):
     save_checkpoint(sys.argv[1], {"model": {"w": torch.full((64, 1024), step)}, "optimizer": {}}, {"step": step})
 
+torch.set_num_threads(1)  # a forked child waits for ever for threads that only its parent has
 draw, step = random.Random(0), 0
 began = time.perf_counter()
 save(step)
