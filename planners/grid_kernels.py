@@ -23,6 +23,14 @@ COLUMNS = (0, 0, -1, 1, -1, 1, -1, 1)
 CELL = np.dtype([("cost", np.float64), ("stamp", np.uint32), ("move", np.uint8), ("moves", np.uint8), ("pad", "u2")])
 ENTRY = np.dtype([("key", np.int64), ("left", np.float32), ("cell", np.int32)])
 
+NATURAL = (1, 2, 4, 8, 16 + 1 + 4, 32 + 1 + 8, 64 + 2 + 4, 128 + 2 + 8, 255)
+"""Bits of the moves worth trying after each move, and at the start, where all neighbours are free.
+
+After a straight move: straight on. After a diagonal: straight on, and its two components. Whatever else can be reached
+from the cell before, without this one, for no more: diagonal first (jump point search's rule, Harabor and Grastien
+2011, here without its jumps). With a weighted heuristic or weighted cells that doesn't hold.
+"""
+
 
 class Metric(NamedTuple):
     """How the search is ordered.
@@ -106,6 +114,7 @@ def search(cells, heap, weights, width, start, goal, metric, number):  # type: i
     """
     straight, diagonal, weight, scale = metric
     opened, closed, weighted = np.uint32(2 * number), np.uint32(2 * number + 1), len(weights) > 0
+    prune = not weighted and weight <= 1.0
     goal_row, goal_column, step = goal // width, goal % width, 1.0
     cells[start].cost, cells[start].stamp, cells[start].move = 0.0, opened, 8
     heap[0].key, heap[0].left, heap[0].cell = 0, np.float32(0), start
@@ -121,6 +130,8 @@ def search(cells, heap, weights, width, start, goal, metric, number):  # type: i
         cost, moves = cells[cell].cost, cells[cell].moves
         if cell == goal:
             return cost, expanded
+        if prune and moves == 255:
+            moves = np.uint8(NATURAL[cells[cell].move])
         row = cell // width
         column = cell - row * width
         for k in range(8):

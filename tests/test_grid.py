@@ -98,6 +98,17 @@ def test_a_large_grid_agrees_with_its_own_dijkstra(moves: Moves) -> None:
         assert sum(a.expanded for a in astar) < 0.8 * sum(d.expanded for d in dijkstra)
 
 
+@given(st.integers(0, 10**6), st.sampled_from(MOVES), st.sampled_from([0.0, 1.0]))
+def test_moves_left_out_in_the_open_cost_nothing(seed: int, moves: Moves, weight: float) -> None:
+    generator = np.random.default_rng(seed)
+    free = generator.random(generator.integers(10, 60, size=2)) > generator.choice([0.0, 0.01, 0.03, 0.1, 0.3])
+    starts, goals = np.argwhere(free)[generator.integers(free.sum(), size=(2, 20))]
+    quick = GridPlanner(free, moves=moves).plan_many(starts, goals, weight)
+    # Where cells have weights, even equal ones, every move is tried.
+    thorough = GridPlanner(free, np.ones(free.shape), moves).plan_many(starts, goals, weight)
+    assert [path.cost for path in quick] == pytest.approx([path.cost for path in thorough], rel=1e-12)
+
+
 @given(st.integers(0, 10**6), st.floats(1.0, 20.0))
 def test_weighted_astar_keeps_its_bound(seed: int, weight: float) -> None:
     generator = np.random.default_rng(seed)
