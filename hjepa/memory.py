@@ -27,8 +27,7 @@ class MemoryConfig:
 
     Attributes:
         spacing: distance between the landmarks of level 2, in strides.
-        coarse_spacing: the same for the levels above, in theirs; wider, because fewer landmarks make a search short
-            and the level below fills in the way.
+        coarse_spacing: the same for the levels above, in strides of theirs.
         snap: a predicted state stands for every landmark within this many spacings of it.
         tolerance: an edge that the level below finds longer than this many strides is rejected.
         min_visits: landmarks with fewer remembered observations within the spacing are dropped: a path through a
