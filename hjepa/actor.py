@@ -47,8 +47,7 @@ class Actor:
         if self.levels == 1:
             points = [self.planner.controller.measure(states[0])]
         else:
-            embeds = [self.planner.controller.embed, *(level.embed for level in self.planner.levels)]
-            points = [embed(state) for embed, state in zip(embeds, states[: self.levels], strict=True)]
+            points = self.planner.embed(states[: self.levels])
         self.session = self.planner.start(points)
         self._queue: list[Points] = []
         self._plan: Tensor | None = None

@@ -80,7 +80,6 @@ def make_hierarchy(
         below = _path_planner(stack, graphs, config, k, levels, below, generator)
         upper.append(
             PlanningLevel(
-                stride=stride,
                 planner=below,
                 embed=measure(stack, k, k),
                 lookahead=(config.lookahead if k == 2 else 1.0) * stride,

@@ -15,7 +15,7 @@ from torch import Tensor
 from hjepa.checkpoint import CheckpointError, flatten_optimizer, load_checkpoint, restore_optimizer, save_checkpoint
 from hjepa.data import Trajectories, WindowSampler
 from hjepa.macro_action import fit_probes, fit_support
-from hjepa.metrics import MetricsWriter, effective_rank, linear_probe
+from hjepa.metrics import MetricsWriter, collapse_report, linear_probe
 from hjepa.objective import Batch, CriticObjective, Losses, critic_loss, level_losses
 from hjepa.regularizer import REGULARIZERS
 from hjepa.stack import Stack
@@ -121,11 +121,11 @@ class Trainer:
 
         Prediction losses cannot tell: a collapsed level predicts perfectly.
         """
-        metrics = {}
+        metrics: Metrics = {}
         for k, states in enumerate(self.stack.encode_all(observations), start=1):
-            metrics[f"rank/{k}"] = float(effective_rank(states))
-            metrics[f"std_min/{k}"] = float(states.std(0).min())
-            metrics[f"probe_r2/{k}"] = float(linear_probe(states, observations))
+            report = collapse_report(states)
+            metrics |= {f"{name}/{k}": report[name] for name in ("rank", "std_min")}
+            metrics[f"probe_r2/{k}"] = linear_probe(states, observations)
         return metrics
 
     def save(self, folder: Path, meta: dict[str, object]) -> None:

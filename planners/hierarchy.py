@@ -46,7 +46,6 @@ class PlanningLevel:
     """One level above the first, as the hierarchy sees it.
 
     Attributes:
-        stride: world steps of one prediction.
         planner: finds paths of the level's states.
         embed: [..., D] states to [..., E] points of the level's critic space.
         lookahead: the subgoal is the furthest state on the path within this many world steps, at least the next one.
@@ -54,7 +53,6 @@ class PlanningLevel:
         off_path: the level plans again when the agent is further from its path than this, in world steps.
     """
 
-    stride: int
     planner: PathPlanner
     embed: Embed
     lookahead: float
@@ -156,6 +154,11 @@ class HierarchicalPlanner:
     def __len__(self) -> int:
         return 1 + len(self.levels)
 
+    def embed(self, states: list[Tensor]) -> list[Tensor]:
+        """[B, D_k] states to [B, E_k] points in every level's critic space, finest level first."""
+        embeds = [self.controller.embed, *(level.embed for level in self.levels)]
+        return [embed(state) for embed, state in zip(embeds, states, strict=True)]
+
     def start(self, goals: list[Tensor]) -> Session:
         """Begins B problems, given their [B, E_k] goals in every level's critic space."""
         return Session(goals, len(self))
@@ -187,8 +190,7 @@ class HierarchicalPlanner:
         if not len(problems):
             return _idle(self.controller.dynamics, states[0])
         if self.levels:
-            embeds = [self.controller.embed, *(level.embed for level in self.levels)]
-            here = [embed(state).cpu().numpy() for embed, state in zip(embeds, states, strict=True)]
+            here = [point.cpu().numpy() for point in self.embed(states)]
             self._descend(states, here, session, problems.tolist(), elapsed)
             points = np.stack([self._handed_down(session, 2, b).point for b in problems.tolist()])
             target = torch.as_tensor(points).to(states[0])

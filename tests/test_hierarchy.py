@@ -140,7 +140,7 @@ def make(
         stride = STRIDES[k - 1]
         planner = finer = LandmarkPlanner(graphs[k], finer, attach=0.75)
         planner = (planners or {}).get(k, planner)
-        levels.append(PlanningLevel(stride, planner, embed_of(k), 1.2 * stride, 3.0 * stride, 2.5 * stride))
+        levels.append(PlanningLevel(planner, embed_of(k), 1.2 * stride, 3.0 * stride, 2.5 * stride))
     target = min(2, len(graphs) + 1)
     return HierarchicalPlanner(Controller(controller or Straight(), Walker(), embed_of(1), embed_of(1, target)), levels)
 

@@ -90,10 +90,6 @@ class Theme:
         color = self.hues[(level - 1) % len(self.hues)]
         return LevelStyle(color, sides, rotation, width=1.6 + 1.1 * coarseness, size=4.5 + 2.2 * coarseness)
 
-    def rgb(self, name: str) -> tuple[int, int, int]:
-        """One of the theme's colours by attribute name, as 0..255 integers."""
-        return rgb255(getattr(self, name))
-
     def rc(self) -> Any:
         """Matplotlib settings for :func:`matplotlib.rc_context`, whatever the user's own settings are."""
         return {
