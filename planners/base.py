@@ -59,6 +59,23 @@ class Discrete:
 ActionSpace = Box | Discrete
 
 
+@dataclass(frozen=True)
+class Categorical:
+    """A latent variable with ``n`` modes, passed to :meth:`StochasticDynamics.step` as integers without the Z axis."""
+
+    n: int
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """A standard normal latent variable with ``dim`` components, Z."""
+
+    dim: int
+
+
+LatentSpace = Categorical | Gaussian
+
+
 @runtime_checkable
 class Dynamics(Protocol):
     """One level's world model, as a planner sees it."""
@@ -73,12 +90,44 @@ class Dynamics(Protocol):
         ...
 
 
+@runtime_checkable
+class StochasticDynamics(Protocol):
+    """The model of a world that is not deterministic: what happens also depends on a latent variable ``z``.
+
+    Where a planner finds one of these, it weighs what the latent variable may do by its :class:`planners.risk.Risk`.
+    """
+
+    @property
+    def actions(self) -> ActionSpace:
+        """The actions that :meth:`step` takes."""
+        ...
+
+    @property
+    def latents(self) -> LatentSpace:
+        """What the latent variable may be."""
+        ...
+
+    def step(self, state: Tensor, action: Tensor, latent: Tensor) -> Tensor:
+        """[..., D] states, [..., A] (or [...] integer) actions and [..., Z] (or [...] integer) latents to next states.
+
+        Differentiable with respect to states and continuous actions.
+        """
+        ...
+
+    def log_prior(self, state: Tensor, action: Tensor) -> Tensor:
+        """[..., D] states and actions to the [..., n] log-probabilities of the modes; not asked of a Gaussian."""
+        ...
+
+
 class Cost(Protocol):
     """What a planner minimises, per time step of a predicted trajectory."""
 
     def __call__(self, states: Tensor, actions: Tensor) -> Tensor:
         """[B, ..., T+1, D] states and [B, ..., T, A] actions to [B, ..., T+1] costs, differentiable."""
         ...
+
+
+AnyDynamics = Dynamics | StochasticDynamics
 
 
 @dataclass(frozen=True)
@@ -150,7 +199,7 @@ class Recorder(Protocol):
     """Receives what a planner does, so that a viewer can replay it; planners never print or draw."""
 
     def record(self, kind: str, **data: Any) -> None:
-        """``kind`` is one of ``candidates``, ``iterate``, ``expansion``; tensors are passed as they are."""
+        """``kind`` is one of ``candidates``, ``iterate``, ``expansion``, ``tree``; arrays are passed as they are."""
         ...
 
 
@@ -159,7 +208,7 @@ class Planner(Protocol):
 
     def plan(
         self,
-        dynamics: Dynamics,
+        dynamics: AnyDynamics,
         cost: Cost,
         start: Tensor,
         *,
