@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from planners.graph import PathResult, SearchGraph, SearchWorkspace, reachable, shortest_path
+from planners.neighbors import NeighborIndex
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -124,6 +126,14 @@ class LandmarkGraph:
     stride: int
 
 
+@dataclass(frozen=True, eq=False)
+class _Space:
+    """The landmarks' places in one critic's space: [L, E] points, and what finds those near a place."""
+
+    points: Floats
+    index: NeighborIndex
+
+
 class LandmarkPlanner:
     """A* over a landmark graph; the heuristic is the critic's temporal distance, at no network call.
 
@@ -174,7 +184,7 @@ class LandmarkPlanner:
             leaving: the way from the landmarks to the place, instead of the way to them.
         """
         if self.finer is None:
-            return *self._near(self.landmarks.embedding, points[self.landmarks.level - 1]), 0
+            return *self._near(self._embedded, points[self.landmarks.level - 1]), 0
         begins, begin_costs, expanded = self.finer.entries(points, leaving)
         graph = self.finer.landmarks.graph.reversed() if leaving else self.finer.landmarks.graph
         for doubling in range(self.DOUBLINGS):
@@ -185,7 +195,7 @@ class LandmarkPlanner:
             here = number != NONE
             if here.any():
                 return number[here], costs[here].astype(np.float32), expanded
-        return *self._near(self.landmarks.embedding, points[self.landmarks.level - 1]), expanded
+        return *self._near(self._embedded, points[self.landmarks.level - 1]), expanded
 
     def _path(self, query: Query) -> Path:
         goal, own = query.target.goal, self.landmarks.level - 1
@@ -245,16 +255,23 @@ class LandmarkPlanner:
             return self.entries(target.goal, leaving=True)
         if target.landmark != NONE:
             return np.array([target.landmark]), np.zeros(1, np.float32), 0
-        return *self._near(self.landmarks.measure, target.point), 0
+        return *self._near(self._measured, target.point), 0
 
-    def _near(self, space: Floats, point: Floats) -> tuple[Ints, Floats]:
+    @cached_property
+    def _embedded(self) -> _Space:
+        return _Space(self.landmarks.embedding, NeighborIndex(self.landmarks.embedding, self.attach))
+
+    @cached_property
+    def _measured(self) -> _Space:
+        return _Space(self.landmarks.measure, NeighborIndex(self.landmarks.measure, self.attach))
+
+    def _near(self, space: _Space, point: Floats) -> tuple[Ints, Floats]:
         """Landmarks within reach of a point, at least a few, nearest first, and their distances."""
-        squared = np.square(space - point).sum(1)
-        inside = np.flatnonzero(squared <= self.attach**2)
-        if len(inside) < self.MIN_ENTRIES:
-            inside = np.argpartition(squared, min(self.MIN_ENTRIES, len(squared) - 1))[: self.MIN_ENTRIES]
-        nearest = inside[np.argsort(squared[inside])]
-        return nearest, np.sqrt(squared[nearest])
+        around = np.sort(space.index.around(point, self.MIN_ENTRIES))
+        squared = np.square(space.points[around] - point).sum(1)
+        nearest = np.argsort(squared, kind="stable")
+        nearest = nearest[: max(self.MIN_ENTRIES, np.count_nonzero(squared <= self.attach**2))]
+        return around[nearest], np.sqrt(squared[nearest])
 
     def _priced(self, landmarks: Ints, costs: Floats, query: Query) -> Floats:
         """[n] costs of the ways between landmarks and a place, the rejected ones made dear."""

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 MAX_BUCKETS_PER_AXIS = 2048
+ROUNDING = 1e-5
+"""By how much of a point's norm its distances may be off after the rotation in single precision; generous."""
 
 
 class NeighborIndex:
@@ -36,6 +38,7 @@ class NeighborIndex:
         self.low = self.points[:, :2].min(0)
         extent = self.points[:, :2].max(0) - self.low
         self.side = float(max(self.radius, extent.max() / MAX_BUCKETS_PER_AXIS, 1e-9))
+        self.reach = float(np.linalg.norm(self.points, axis=1).max())
         self.shape = (extent / self.side).astype(np.int64) + 1
         bucket = _bucket_of(self.points, self.low, self.side, self.shape)
         self.members = np.argsort(bucket, kind="stable")
@@ -57,6 +60,18 @@ class NeighborIndex:
         first = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
         points = _list(rotated, first, *self._tables(), self.radius)
         return np.repeat(np.arange(len(queries)), counts), points
+
+    def around(self, query: Floats, at_least: int) -> Ints:
+        """Whoever may lie within the radius of one [E] query, or be one of the ``at_least`` points nearest to it.
+
+        The answer lacks none of them, however points are rounded; for that, it may hold a few that lie further away.
+        For one query at a time: no threads are started.
+        """
+        (rotated,) = self._rotate(query[None])
+        margin = ROUNDING * (self.reach + float(np.linalg.norm(rotated)))
+        if not np.isfinite(margin):
+            return np.arange(len(self.points))
+        return _around(rotated, *self._tables(), self.radius, min(at_least, len(self.points)), margin)
 
     def net(self, order: Ints) -> Ints:
         """Picks points in a given order, each at least a radius from all picked before; returns their numbers.
@@ -96,6 +111,50 @@ def _squared(a: Floats, b: Floats, bound: float) -> float:  # pragma: no cover -
         if total > bound:
             break
     return total
+
+
+@numba.njit(cache=True)
+def _visit(query, points, members, numbers, squares, count, nearest):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Appends members to the candidates, and keeps the smallest squared distances in order; returns the new count."""
+    for number in members:
+        square = _squared(query, points[number], np.inf)
+        numbers[count], squares[count] = number, square
+        count += 1
+        place = len(nearest) - 1
+        if place < 0 or square >= nearest[place]:
+            continue
+        while place > 0 and nearest[place - 1] > square:
+            nearest[place] = nearest[place - 1]
+            place -= 1
+        nearest[place] = square
+    return count
+
+
+@numba.njit(cache=True)
+def _around(query, points, indptr, members, low, side, shape, radius, at_least, margin):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Rings of buckets, from the query outwards, until all that is left is too far away."""
+    numbers, squares = np.empty(len(points), np.int64), np.empty(len(points))
+    nearest, count, width = np.full(at_least, np.inf), 0, shape[1]
+    x = np.int64(np.floor((query[0] - low[0]) / side))
+    y = np.int64(np.floor((query[1] - low[1]) / side))
+    ring = max(0, -x, x - shape[0] + 1, -y, y - width + 1)
+    while True:
+        first, last = max(0, y - ring), min(width - 1, y + ring)
+        for row in range(max(0, x - ring), min(shape[0] - 1, x + ring) + 1):
+            whole = abs(row - x) == ring
+            for column in (first, last):
+                if not whole and abs(column - y) != ring:
+                    continue
+                end = last if whole else column
+                slots = members[indptr[row * width + column] : indptr[row * width + end + 1]]
+                count = _visit(query, points, slots, numbers, squares, count, nearest)
+                if whole or first == last:
+                    break
+        limit = radius if at_least == 0 else max(radius, np.sqrt(nearest[at_least - 1]))
+        if ring * side >= limit + margin or count == len(points):
+            break
+        ring += 1
+    return numbers[:count][squares[:count] <= (limit + margin) ** 2]
 
 
 @numba.njit(cache=True, parallel=True)

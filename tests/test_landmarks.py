@@ -264,3 +264,17 @@ def test_a_batch_is_as_good_as_one_by_one() -> None:
         (alone,) = coarser.paths([one])
         assert alone.landmarks.tolist() == path.landmarks.tolist()
         assert alone.arrival.tolist() == path.arrival.tolist()
+
+
+@given(st.integers(0, 10**6), st.sampled_from([1, 3, 40]), st.sampled_from([0.01, 0.5, 3.0]))
+def test_entries_equal_a_comparison_with_every_landmark(seed: int, count: int, attach: float) -> None:
+    rng = np.random.default_rng(seed)
+    points = rng.uniform(-50, 50, (count, 2)).astype(np.float32)
+    planner = LandmarkPlanner(landmarks_at(points, np.empty((0, 2), int)), attach=attach)
+    for place in rng.uniform(-80, 80, (10, 2)).astype(np.float32):
+        nodes, costs, _ = planner.entries((place, place))
+        squared = np.square(points - place).sum(1)
+        order = np.argsort(squared)
+        expected = order[: max(min(3, count), (squared <= (10 * attach) ** 2).sum())]
+        assert nodes.tolist() == expected.tolist()
+        assert np.array_equal(costs, np.sqrt(squared[expected]))

@@ -120,3 +120,31 @@ def test_more_extent_than_buckets() -> None:
     assert found >= set(map(tuple, np.argwhere(apart == 0).tolist()))
     assert (50, 50) in found
     assert all(query != 50 or point == 50 for query, point in found)
+
+
+@given(
+    st.integers(0, 10**6), st.integers(1, 120), st.integers(1, 6), st.sampled_from([0.01, 0.3, 4.0]), st.integers(0, 5)
+)
+def test_around_lacks_nobody_and_brings_few(seed: int, count: int, dim: int, radius: float, at_least: int) -> None:
+    points, queries = draw(seed, count, dim), draw(seed + 1, 20, dim) * 2
+    index, wanted = NeighborIndex(points, radius), min(at_least, count)
+    for query, apart in zip(queries, distances(queries, points), strict=True):
+        found = index.around(query, at_least)
+        assert len(set(found.tolist())) == len(found) >= wanted
+        limit = max(radius, np.sort(apart)[wanted - 1] if wanted else 0.0)
+        assert set(found) >= set(np.flatnonzero(apart <= limit).tolist())
+        assert (apart[found] <= limit + SLACK * (1 + limit)).all()
+
+
+@pytest.mark.parametrize("far", [30.0, 1e4, 1e6])
+def test_around_a_query_far_outside_are_the_nearest(far: float) -> None:
+    line = np.arange(50, dtype=np.float32)[:, None] * np.ones(2, np.float32)
+    index = NeighborIndex(line, 1.0)
+    assert index.around(np.full(2, -far, np.float32), 0).tolist() == []
+    assert {0, 1, 2} <= set(index.around(np.full(2, -far, np.float32), 3).tolist())
+    assert {47, 48, 49} <= set(index.around(np.full(2, 49 + far, np.float32), 3).tolist())
+
+
+def test_around_no_number_is_everybody() -> None:
+    index = NeighborIndex(np.eye(4, dtype=np.float32), 0.1)
+    assert index.around(np.full(4, np.nan, np.float32), 2).tolist() == [0, 1, 2, 3]
