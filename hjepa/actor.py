@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hjepa.agent import Agent
-from hjepa.planning import Search, make_hierarchy
+from hjepa.planning import LevelPlanner, make_hierarchy
 from planners.hierarchy import Session
 from planners.landmarks import NONE
 from planners.trace import Decision, LevelView
@@ -24,17 +24,24 @@ class Actor:
     Args:
         agent: whose stack and landmarks to use.
         levels: levels to plan with, counted from the finest; all by default.
-        search: overrides how the levels above the first plan.
+        planners: overrides what plans at each level, the finest first (see :class:`hjepa.planning.PlanningConfig`).
         seed: of the planners' randomness.
 
     Attributes:
         fresh: whether the newest action was the first of a new decision.
     """
 
-    def __init__(self, agent: Agent, levels: int | None = None, search: Search | None = None, seed: int = 0) -> None:
+    def __init__(
+        self,
+        agent: Agent,
+        levels: int | None = None,
+        planners: tuple[LevelPlanner, ...] | None = None,
+        seed: int = 0,
+    ) -> None:
         self.agent, self.stack = agent, agent.stack
         self.levels = len(agent.stack) if levels is None else levels
-        self.config = replace(agent.experiment.planning, search=search or agent.experiment.planning.search)
+        planning = agent.experiment.planning
+        self.config = planning if planners is None else replace(planning, planners=planners)
         self.generator = torch.Generator(self.stack.scale.device).manual_seed(seed)
         self.planner = make_hierarchy(self.stack, agent.graphs, self.config, self.levels, self.generator)
         self.session: Session | None = None

@@ -118,7 +118,7 @@ class Report:
         suite: what was evaluated on.
         protocol: how, in words.
         agent: the agent's name or folder.
-        search: how the levels above the first planned.
+        planners: what planned at each level, the finest first.
         levels: levels that planned.
         seed: of starts, goals and planner.
         episodes: in all.
@@ -141,7 +141,7 @@ class Report:
     suite: str
     protocol: str
     agent: str
-    search: str
+    planners: list[str]
     levels: int
     seed: int
     episodes: int
@@ -195,7 +195,7 @@ def report(
     oracle_steps = _by_task(tasks, oracle.astype(np.float64))
     return Report(
         **vars(naming),
-        search=actor.config.search,
+        planners=[actor.config.planner(k) for k in range(1, actor.levels + 1)],
         levels=actor.levels,
         seed=seed,
         episodes=size,

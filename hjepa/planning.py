@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from hjepa.dynamics import CodeDynamics, LevelDynamics
 from hjepa.stack import Stack
+from hjepa.support import Support
 from planners.astar import LatentAStar
 from planners.base import Box, Planner
 from planners.gradient import GradientPlanner
 from planners.hierarchy import Controller, HierarchicalPlanner, PlanningLevel
 from planners.landmarks import LandmarkGraph, LandmarkPlanner, PathPlanner
-from planners.neighbors import NeighborIndex
-from planners.sampling import CEM, MPPI
+from planners.sampling import CEM, ICEM, MPPI, RandomShooting
 from planners.trajectories import TrajectoryPlanner
 
-Search = Literal["landmarks", "latent", "supported", "gradient", "cem", "mppi"]
+Optimizer = Literal["random", "cem", "icem", "mppi", "gradient"]
+"""Optimises a trajectory of (macro-)actions; fits any level."""
+
+Search = Literal["landmarks", "latent", "supported"]
+"""Searches; fits the levels above the first."""
+
+LevelPlanner = Literal[Optimizer, Search]
 Measure = Callable[[Tensor], Tensor]
 
 
@@ -29,9 +35,11 @@ class PlanningConfig:
     """How an agent plans.
 
     Attributes:
-        search: how the levels above the first plan. ``landmarks``: A* over remembered states and verified edges.
-            ``latent``: A* over predicted states, with no landmarks. ``supported``: the same, but only through
-            predicted states near remembered ones. ``gradient``, ``cem``, ``mppi``: optimisation of macro-actions.
+        planners: what plans at each level, the finest first; the last one does so at all further levels.
+            ``landmarks``: A* over remembered states and verified edges. ``latent``: A* over predicted states, with no
+            landmarks. ``supported``: the same, but only through predicted states near remembered ones. ``random``,
+            ``cem``, ``icem``, ``mppi``, ``gradient``: optimisation of a trajectory; above level 1 of macro-actions,
+            with a penalty on predicted states that are far from all remembered ones.
         commit: world steps for which a decision is followed before the next one.
         horizon: world steps that level 1 looks ahead.
         hold: world steps for which level 1 holds an action within its plan; its subgoals are so near that one
@@ -41,10 +49,12 @@ class PlanningConfig:
         lookahead: how far along its path level 2 puts the subgoal, in its strides.
         patience: strides without progress after which an edge is rejected.
         off_path: strides away from its path at which a level plans again.
-        macro_horizon: macro-actions that ``gradient``, ``cem`` and ``mppi`` plan at once.
+        macro_horizon: macro-actions that an optimiser above level 1 plans at once.
+        support: distance to remembered places up to which a prediction is believed, in strides of level 2.
+        support_weight: world steps that an optimiser pays for each world step outside.
     """
 
-    search: Search = "landmarks"
+    planners: tuple[LevelPlanner, ...] = ("cem", "landmarks")
     commit: int = 4
     horizon: int = 5
     hold: int = 5
@@ -54,6 +64,19 @@ class PlanningConfig:
     patience: float = 3.0
     off_path: float = 2.5
     macro_horizon: int = 10
+    support: float = 0.6
+    support_weight: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not self.planners:
+            raise ValueError("planners must name at least one, that of level 1")
+        if self.planners[0] not in get_args(Optimizer):
+            choices = ", ".join(get_args(Optimizer))
+            raise ValueError(f"planners: level 1 has no {self.planners[0]!r}, expected one of {choices}")
+
+    def planner(self, k: int) -> LevelPlanner:
+        """What plans at level ``k``."""
+        return self.planners[min(k, len(self.planners)) - 1]
 
 
 def make_hierarchy(
@@ -74,13 +97,11 @@ def make_hierarchy(
     if not 1 <= levels <= len(stack):
         raise ValueError(f"levels must be 1 to {len(stack)} for this agent, not {levels}")
     upper: list[PlanningLevel] = []
-    below: PathPlanner | None = None
     for k in range(2, levels + 1):
         stride = stack.level(k).config.stride
-        below = _path_planner(stack, graphs, config, k, levels, below, generator)
         upper.append(
             PlanningLevel(
-                planner=below,
+                planner=_path_planner(stack, graphs, config, k, levels, generator),
                 embed=measure(stack, k, k),
                 lookahead=(config.lookahead if k == 2 else 1.0) * stride,
                 patience=config.patience * stride,
@@ -108,11 +129,13 @@ def measure(stack: Stack, k: int, above: int) -> Measure:
 
 
 def _controller(config: PlanningConfig) -> Planner:
-    if config.search == "gradient":
-        return GradientPlanner(horizon=config.horizon, hold=config.hold, restarts=4, iterations=10)
-    return CEM(
-        horizon=config.horizon, hold=config.hold, samples=config.samples, iterations=config.iterations, init_std=1.0
-    )
+    """Level 1: few and short trajectories, because its subgoals are near."""
+    span = {"horizon": config.horizon, "hold": config.hold}
+    if config.planner(1) == "gradient":
+        return GradientPlanner(**span, restarts=4, iterations=10)
+    rounds = 1 if config.planner(1) == "random" else config.iterations
+    samples = config.samples * config.iterations // rounds
+    return _sampler(config.planner(1))(**span, samples=samples, iterations=rounds, init_std=1.0)
 
 
 def _path_planner(
@@ -121,23 +144,19 @@ def _path_planner(
     config: PlanningConfig,
     k: int,
     levels: int,
-    finer: PathPlanner | None,
     generator: torch.Generator,
 ) -> PathPlanner:
-    if config.search == "landmarks":
-        landmarks = graphs[k] if k < levels else replace(graphs[k], measure=graphs[k].embedding)
-        assert finer is None or isinstance(finer, LandmarkPlanner)
-        return LandmarkPlanner(landmarks, finer)
-    level, stride = stack.level(k), stack.level(k).config.stride
-    if config.search in ("latent", "supported"):
-        support = _support(stack, graphs, k) if config.search == "supported" else None
-        resolution = 0.5 * float(level.change.sqrt())
-        planner: Planner = LatentAStar(
-            resolution=resolution, stride=stride, weight=1.5, max_expansions=4000, valid=support
-        )
-        dynamics: CodeDynamics | LevelDynamics = CodeDynamics(level)
+    name, level, stride = config.planner(k), stack.level(k), stack.level(k).config.stride
+    if name == "landmarks":
+        return _landmark_planner(graphs, k, levels)
+    support = _support(stack, graphs, config, k)
+    dynamics: CodeDynamics | LevelDynamics = LevelDynamics(level)
+    penalty: Measure | None = None
+    if name in ("latent", "supported"):
+        planner, dynamics = _latent_astar(stack, k, support if name == "supported" else None), CodeDynamics(level)
     else:
-        planner, dynamics = _optimiser(config), LevelDynamics(level)
+        planner = _optimizer(name, config)
+        penalty = lambda states: config.support_weight * support.excess(states)  # noqa: E731
     return TrajectoryPlanner(
         planner,
         dynamics,
@@ -147,30 +166,42 @@ def _path_planner(
         stride=stride,
         tolerance=0.6 * stride,
         generator=generator,
+        penalty=penalty,
     )
 
 
-def _optimiser(config: PlanningConfig) -> Planner:
+def _landmark_planner(graphs: dict[int, LandmarkGraph], k: int, levels: int) -> LandmarkPlanner:
+    """Asks the landmarks of the level below for the ways in and out, whatever else plans there."""
+    landmarks = graphs[k] if k < levels else replace(graphs[k], measure=graphs[k].embedding)
+    return LandmarkPlanner(landmarks, _landmark_planner(graphs, k - 1, levels) if k > 2 else None)
+
+
+def _latent_astar(stack: Stack, k: int, support: Support | None) -> LatentAStar:
+    level = stack.level(k)
+    return LatentAStar(
+        resolution=0.5 * float(level.change.sqrt()),
+        stride=level.config.stride,
+        weight=1.5,
+        max_expansions=4000,
+        valid=None if support is None else support.covers,
+    )
+
+
+def _optimizer(name: LevelPlanner, config: PlanningConfig) -> Planner:
+    """Above level 1: subgoals are far enough for walls to be in the way."""
     horizon = config.macro_horizon
-    if config.search == "gradient":
+    if name == "gradient":
         return GradientPlanner(horizon=horizon, restarts=16, iterations=40)
-    if config.search == "cem":
-        return CEM(horizon=horizon, samples=256, iterations=5)
-    return MPPI(horizon=horizon, samples=256, iterations=5)
+    if name == "random":
+        return RandomShooting(horizon=horizon, samples=1280)
+    return _sampler(name)(horizon=horizon, samples=256, iterations=5)
 
 
-def _support(stack: Stack, graphs: dict[int, LandmarkGraph], k: int) -> Callable[[Tensor, Tensor], Tensor]:
-    """Says whether a predicted state is near a remembered one (a landmark of level 2, the densest).
+def _sampler(name: LevelPlanner) -> type[RandomShooting] | type[CEM] | type[ICEM] | type[MPPI]:
+    return {"random": RandomShooting, "cem": CEM, "icem": ICEM, "mppi": MPPI}[name]
 
-    Near is a little more than the spacing of landmarks: a wider net reaches into the walls, and chains of macro-actions
-    then jump through.
-    """
-    stride = stack.level(2).config.stride
+
+def _support(stack: Stack, graphs: dict[int, LandmarkGraph], config: PlanningConfig, k: int) -> Support:
+    """Around the landmarks of level 2, the densest memory that an agent keeps."""
     remembered = torch.from_numpy(graphs[2].observations).to(stack.scale.device)
-    embed = measure(stack, k, k)
-    index = NeighborIndex(embed(stack.encode(remembered, k)).cpu().numpy(), 0.6 * stride)
-
-    def valid(states: Tensor, predicted: Tensor) -> Tensor:
-        return torch.from_numpy(index.covers(embed(predicted).cpu().numpy())).to(predicted.device)
-
-    return valid
+    return Support.of(stack, k, remembered, config.support * stack.level(2).config.stride)

@@ -30,6 +30,7 @@ class TrajectoryPlanner:
         stride: world steps of one prediction.
         tolerance: a target counts as reached within this many world steps.
         generator: randomness of the planner; plans are made on its device.
+        penalty: [..., D] states to the [...] world steps that a state costs beside its distance to the target.
     """
 
     planner: Planner
@@ -40,6 +41,7 @@ class TrajectoryPlanner:
     stride: int
     tolerance: float
     generator: torch.Generator
+    penalty: Embed | None = None
 
     def below(self, landmark: int) -> int:
         """There are no landmarks."""
@@ -50,7 +52,7 @@ class TrajectoryPlanner:
         device = self.generator.device
         start = torch.as_tensor(np.stack([query.state for query in queries]), device=device)
         target = torch.as_tensor(np.stack([query.target.point for query in queries]), device=device)
-        cost: Cost = SearchGoal(target, self._distance, self.tolerance)
+        cost: Cost = SearchGoal(target, self._cost_to_go, self.tolerance, self._distance)
         plan = self.planner.plan(self.dynamics, cost, start, generator=self.generator)
         with torch.no_grad():
             points = self.embed(plan.states).cpu().numpy()
@@ -60,6 +62,10 @@ class TrajectoryPlanner:
             self._path(query, plan.states[b].cpu().numpy(), points[b], apart[b], int(lengths[b]), plan)
             for b, query in enumerate(queries)
         ]
+
+    def _cost_to_go(self, states: Tensor, goals: Tensor) -> Tensor:
+        distance = self._distance(states, goals)
+        return distance if self.penalty is None else distance + self.penalty(states)
 
     def _distance(self, states: Tensor, goals: Tensor) -> Tensor:
         return torch.linalg.vector_norm(self.measure(states) - goals, dim=-1)

@@ -41,7 +41,7 @@ def _mean(values: list[Any]) -> Any:
 
 def print_table(result: Result) -> None:
     """Prints success and steps by task, and what planning cost."""
-    print(f"{result['suite']}  {result['agent']}, {result['levels']} levels, search {result['search']}")
+    print(f"{result['suite']}  {result['agent']}, {result['levels']} levels: {', '.join(result['planners'])}")
     print(f"{'':10} {'success':>8} {'steps':>8} {'oracle':>8}")
     for name, success in result["per_task"].items():
         print(_row(name, success, result["mean_steps"][name], result["oracle_steps"][name]))

@@ -18,7 +18,7 @@ from hjepa.actor import Actor
 from hjepa.agent import Agent
 from hjepa.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from hjepa.config import to_dict
-from hjepa.planning import Search
+from hjepa.planning import LevelPlanner, Optimizer, PlanningConfig
 from worlds.maps import Map
 from worlds.tasks import MazeTasks
 
@@ -124,10 +124,15 @@ def test_acting_before_the_beginning(small_agent: Agent, places) -> None:
         Actor(small_agent).act(places[0])
 
 
+EVERY_PLANNER = [(name, "landmarks") for name in get_args(Optimizer)] + [
+    ("cem", name) for name in get_args(LevelPlanner)
+]
+
+
 @pytest.mark.parametrize("levels", [2, 3])
-@pytest.mark.parametrize("search", get_args(Search))
-def test_every_search_plans(small_agent: Agent, places, search: Search, levels: int) -> None:
-    actor = Actor(small_agent, levels, search, seed=1)
+@pytest.mark.parametrize("planners", EVERY_PLANNER, ids="-".join)
+def test_every_planner_plans(small_agent: Agent, places, planners: tuple[LevelPlanner, ...], levels: int) -> None:
+    actor = Actor(small_agent, levels, planners, seed=1)
     two = (places[0][:2], places[1][:2])
     taken = actions_of(actor, two, steps=6)
     assert taken.shape == (6, 2, 2)
@@ -137,7 +142,7 @@ def test_every_search_plans(small_agent: Agent, places, search: Search, levels: 
     spent = actor.session.spent
     assert set(spent.plans) == set(range(1, levels + 1))
     assert all(spent.expanded[k] > 0 for k in range(1, levels + 1))
-    assert (spent.calls[2] > 0) == (search != "landmarks"), "landmarks are planned over without the predictor"
+    assert (spent.calls[2] > 0) == (planners[1] != "landmarks"), "landmarks are planned over without the predictor"
     decision = actor.view(step=4)
     assert len(decision.levels) == levels
     for view in decision.levels:
@@ -145,7 +150,23 @@ def test_every_search_plans(small_agent: Agent, places, search: Search, levels: 
         assert view.plan.shape[1] == 2
         assert view.subgoal.shape == (2,)
         assert np.isfinite(view.plan).all()
-    assert np.array_equal(taken, actions_of(Actor(small_agent, levels, search, seed=1), two, steps=6))
+    assert np.array_equal(taken, actions_of(Actor(small_agent, levels, planners, seed=1), two, steps=6))
+
+
+def test_levels_may_have_different_planners(small_agent: Agent, places) -> None:
+    actor = Actor(small_agent, 3, ("mppi", "supported", "landmarks"))
+    actions_of(actor, (places[0][:2], places[1][:2]), steps=1)
+    assert actor.session is not None
+    assert actor.session.spent.calls[2] > 0
+    assert actor.session.spent.calls[3] == 0
+
+
+@pytest.mark.parametrize(
+    ("planners", "message"), [((), "must name at least one"), (("landmarks",), "level 1 has no 'landmarks'")]
+)
+def test_planners_that_fit_no_level(planners: tuple[LevelPlanner, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        PlanningConfig(planners=planners)
 
 
 def test_a_view_begins_here_and_leads_to_the_goal(small_agent: Agent, places) -> None:
@@ -201,7 +222,7 @@ def test_agents_and_actors_are_given_observations_and_actions_only() -> None:
         return [name for name in inspect.signature(function).parameters if name != "self"]  # type: ignore[arg-type]
 
     assert names(Agent.remember) == ["stack", "observations", "experiment", "card"]
-    assert names(Actor) == ["agent", "levels", "search", "seed"]
+    assert names(Actor) == ["agent", "levels", "planners", "seed"]
     assert names(Actor.begin) == ["goals"]
     assert names(Actor.act) == ["observations", "active"]
 

@@ -191,7 +191,7 @@ def test_mistakes_in_evaluation(trained: Path, maze: Path, tmp_path: Path, capsy
         (f"point-maze --map {maze} --agent {trained / 'checkpoint'}", "not an agent"),
     ):
         assert hint in one_line(capsys, run_evaluate, args)
-    assert "supported" in complaint(capsys, run_evaluate, f"{mine} --search dijkstra")
+    assert "supported" in complaint(capsys, run_evaluate, f"{mine} --planners cem dijkstra")
 
 
 def test_the_demo_draws_an_episode(
