@@ -16,8 +16,10 @@ from typing import final
 import torch
 from torch import Tensor
 
-from planners.base import Box, Budget, Cost, Dynamics, Plan, Recorder
+from planners.base import AnyDynamics, Box, Budget, Cost, Plan, Recorder
 from planners.candidates import Evaluator, PlannerError, free_actions, require_box, require_positive, white_noise
+from planners.risk import MEAN, Risk
+from planners.scenarios import draw_scenarios
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,9 @@ class SamplingPlanner(ABC):
         init_std: spread of the first round, in half-widths of the action box.
         hold: steps for which each sampled action is held.
         chunk: most rows (problems x candidates) in one pass of the model, to bound memory; None for all at once.
+        risk: what a candidate's many possible costs count as, where the dynamics has a latent variable.
+        scenarios: draws of the latent variable under which every candidate is imagined, S; where there are no more
+            sequences of modes than that, all of them are enumerated with their probabilities.
     """
 
     horizon: int
@@ -56,17 +61,20 @@ class SamplingPlanner(ABC):
     init_std: float = 0.5
     hold: int = 1
     chunk: int | None = None
+    risk: Risk = MEAN
+    scenarios: int = 16
 
     def __post_init__(self) -> None:
         numbers = {"horizon": self.horizon, "samples": self.samples, "iterations": self.iterations}
         chunk = 1 if self.chunk is None else self.chunk
         require_positive(type(self).__name__, **numbers, init_std=self.init_std, hold=self.hold, chunk=chunk)
+        require_positive(type(self).__name__, scenarios=self.scenarios)
 
     @final
     @torch.no_grad()
     def plan(
         self,
-        dynamics: Dynamics,
+        dynamics: AnyDynamics,
         cost: Cost,
         start: Tensor,
         *,
@@ -80,7 +88,11 @@ class SamplingPlanner(ABC):
         ``extras`` holds the final ``mean`` and ``std``, [B, F, A].
         """
         box, meter = require_box(type(self).__name__, dynamics), budget.meter()
-        evaluate = Evaluator(dynamics, cost, start, self.horizon, self.hold, meter, recorder, chunk=self.chunk)
+        scenarios = draw_scenarios(dynamics, start, self.horizon, self.scenarios, generator)
+        evaluate = Evaluator(
+            dynamics, cost, start, self.horizon, self.hold, meter, recorder,
+            chunk=self.chunk, risk=self.risk, scenarios=scenarios,
+        )  # fmt: skip
         belief = self._first_belief(box, start, warm_start)
         for iteration in range(self.iterations):
             candidates = box.clip(self._propose(belief, box, iteration, generator))

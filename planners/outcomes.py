@@ -1,0 +1,109 @@
+"""What candidates lead to, which of them is the best, and constraints that come before cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from planners.base import Cost
+
+
+@final
+@dataclass(frozen=True)
+class ConstrainedCost:
+    """A cost, and a constraint that comes before it: any violation is worse than any cost.
+
+    Attributes:
+        cost: what is minimised among the plans that keep to the constraint.
+        constraint: how far each state is outside of what is allowed, in any unit; 0 or less where it is allowed.
+    """
+
+    cost: Cost
+    constraint: Cost
+
+    def __call__(self, states: Tensor, actions: Tensor) -> Tensor:
+        """[B, ..., T+1, D] states and [B, ..., T, A] actions to [B, ..., T+1] costs, without the constraint."""
+        return self.cost(states, actions)
+
+
+@final
+@dataclass(frozen=True)
+class Outcomes:
+    """[B, N] candidates and what they are predicted to lead to.
+
+    Attributes:
+        totals: [B, N] their costs, summed over time and, where there are scenarios, weighed by risk.
+        actions: [B, N, H, A] what they do.
+        states: [B, N, H+1, D] the states predicted for them; [B, N, S, H+1, D] in S scenarios.
+        violations: [B, N] by how much they break the constraint; None without one.
+        costs: [B, N, S] their cost in every scenario; None without scenarios.
+        chances: [B, N, S] the probabilities of the scenarios; None without scenarios.
+    """
+
+    totals: Tensor
+    actions: Tensor
+    states: Tensor
+    violations: Tensor | None = None
+    costs: Tensor | None = None
+    chances: Tensor | None = None
+
+    @classmethod
+    def combine(cls, merge: Callable[..., Tensor], *parts: Outcomes) -> Outcomes:
+        """Merges the arrays of the parts, each with its like."""
+        columns = zip(*(vars(part).values() for part in parts), strict=True)
+        return cls(*(None if column[0] is None else merge(*column) for column in columns))  # type: ignore[arg-type]
+
+    def detach(self) -> Outcomes:
+        """The same without gradients."""
+        return Outcomes.combine(Tensor.detach, self)
+
+    def cheapest(self) -> Outcomes:
+        """The best candidate of each problem, N = 1: of those that break the constraint least, the cheapest."""
+        keys = self.totals
+        if self.violations is not None:
+            keys = torch.where(self.violations == self.violations.amin(1, keepdim=True), keys, torch.inf)
+        index = keys.argmin(1)
+        rows = torch.arange(len(index), device=index.device)
+        return Outcomes.combine(lambda values: values[rows, index].unsqueeze(1), self)
+
+    def or_better(self, other: Outcomes) -> Outcomes:
+        """The better of two single candidates, problem by problem; this one where neither is."""
+        better = other.totals < self.totals
+        if self.violations is not None and other.violations is not None:
+            better = torch.where(
+                other.violations == self.violations, better, other.violations < self.violations
+            )  # fmt: skip
+        pick = better.squeeze(1)
+        return Outcomes.combine(lambda old, new: torch.where(_like(pick, old), new, old), self, other)
+
+    def nearest_scenario(self) -> Tensor:
+        """[B, N] the possible scenario whose cost is nearest to the total: the one that stands for the candidate."""
+        if self.costs is None or self.chances is None:
+            return torch.zeros_like(self.totals, dtype=torch.long)
+        gap = (self.costs - self.totals[..., None]).abs()
+        # Infinite costs under an infinite total: nothing is nearer.
+        gap = torch.where(gap.isnan(), 0.0, gap)
+        return torch.where(self.chances > 0, gap, torch.inf).argmin(-1)
+
+
+def _like(flags: Tensor, values: Tensor) -> Tensor:
+    """[B] flags with as many axes as the values."""
+    return flags.view(-1, *[1] * (values.dim() - 1))
+
+
+def scores(totals: Tensor, violations: Tensor | None) -> Tensor:
+    """[B, N] one number per candidate to minimise: its total, or what orders candidates under a constraint.
+
+    Candidates that keep to the constraint count as their total, others as the worst such total of their problem plus
+    their violation, so that a distribution or a gradient first moves to where the constraint holds. Source: Deb,
+    2000, An efficient constraint handling method for genetic algorithms.
+    """
+    if violations is None:
+        return totals
+    kept = violations <= 0
+    worst = torch.where(kept & totals.isfinite(), totals, -torch.inf).detach().amax(1, keepdim=True)
+    return torch.where(kept, totals, torch.where(worst.isfinite(), worst, 0.0) + violations)
