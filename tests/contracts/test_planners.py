@@ -12,11 +12,14 @@ from torch import Tensor
 
 from planners.astar import LatentAStar, SearchGoal
 from planners.base import Box, Budget, Cost, Discrete, Dynamics, Plan, Planner
+from planners.dynamic_programming import DynamicProgramming
+from planners.finite_model import Discretisation
 from planners.gradient import GradientPlanner
 from planners.sampling import CEM, ICEM, MPPI, RandomShooting
 
 GOALS = torch.tensor([[1.5, -0.5], [0.3, 0.9], [-1.0, -1.0]])
 STARTS = torch.tensor([[0.0, 0.0], [1.0, -1.0], [0.5, 0.25]])
+LATTICE = torch.cartesian_prod(torch.arange(-1.5, 1.9, 0.08), torch.arange(-1.5, 1.5, 0.08))
 
 
 class Integrator:
@@ -121,6 +124,9 @@ CASES = {
 } | {
     "a*: Compass": Case(LatentAStar(resolution=0.05, batch=4), Compass, aim, path_cost, random=False),
     "weighted a*: Compass": Case(LatentAStar(resolution=0.05, weight=2), Compass, aim, path_cost, random=False),
+    "dynamic programming: Compass": Case(
+        DynamicProgramming(world=Discretisation(states=LATTICE, tolerance=0.06)), Compass, aim, path_cost, random=False
+    ),
 }
 
 

@@ -1,0 +1,206 @@
+"""The compiled loops behind :mod:`planners.value_iteration`, for one goal at a time and without the interpreter lock.
+
+Values only fall while they are iterated, because they begin at the cost of a policy that surely arrives: so they stay
+right where some steps cost nothing, and at any time belong to a policy at least that good (Bertsekas and Yu, 2016).
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from planners.risk import tail_mean
+
+Ints = NDArray[np.int32]
+Longs = NDArray[np.int64]
+Doubles = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+ROUNDING = 1e-12
+"""Sums of probabilities that differ by less than this are equal, and so are costs by this share."""
+
+
+class Tables(NamedTuple):
+    """A :class:`planners.finite_model.FiniteModel`: its arrays, and the outcomes that lead to each state."""
+
+    next_states: Ints
+    chances: Doubles
+    costs: Doubles
+    pointers: Longs
+    arcs: Longs
+
+
+class Rules(NamedTuple):
+    """What a value is: the tail of the :class:`planners.risk.Risk`, the discount, and what giving up costs."""
+
+    tail: float
+    discount: float
+    give_up: float
+
+
+class Solution(NamedTuple):
+    """One goal's [S] values, [S] actions (-1 where there is none), and [S] mask of the states where it is reached."""
+
+    values: Doubles
+    actions: Ints
+    arrived: Mask
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _outcome(tables, rules, values, state, action, outcome):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """The chance of an outcome, and the cost of its step and of all that follows."""
+    after = tables.next_states[state, action, outcome]
+    follows = values[after] if after >= 0 else rules.give_up
+    return tables.chances[state, action, outcome], tables.costs[state, action, outcome] + rules.discount * follows
+
+
+@njit(cache=True, nogil=True)
+def action_value(tables, rules, values, state, action, partial):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Risk over the outcomes of an action.
+
+    With ``partial``, outcomes of infinite value are left out, as if they were impossible.
+    """
+    count, mean, worst, total = 0, 0.0, -np.inf, 0.0
+    for outcome in range(tables.chances.shape[2]):
+        chance, cost = _outcome(tables, rules, values, state, action, outcome)
+        if chance > 0.0 and not (partial and cost == np.inf):
+            count, mean, worst, total = count + 1, mean + chance * cost, max(worst, cost), total + chance
+    if count == 0:
+        return np.inf
+    if rules.tail == 1.0:
+        return mean / total
+    if rules.tail == 0.0 or count == 1 or worst == np.inf:
+        return worst
+    costs, chances, count = np.empty(count), np.empty(count), 0
+    for outcome in range(tables.chances.shape[2]):
+        chance, cost = _outcome(tables, rules, values, state, action, outcome)
+        if chance > 0.0 and cost < np.inf:
+            costs[count], chances[count] = cost, chance
+            count += 1
+    return tail_mean(costs, chances, count, rules.tail)
+
+
+@njit(cache=True, nogil=True)
+def _lose(tables, lost, blocked, arrived, found):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Spreads the loss of the states ``found``: actions that may lead there are barred, which may lose more states."""
+    _, actions, outcomes = tables.chances.shape
+    while len(found) > 0:
+        state = found.pop()
+        for arc in tables.arcs[tables.pointers[state] : tables.pointers[state + 1]]:
+            before, action = arc // (actions * outcomes), arc // outcomes % actions
+            if lost[before] or arrived[before] or blocked[before, action]:
+                continue
+            blocked[before, action] = True
+            if blocked[before].all():
+                lost[before] = True
+                found.append(before)
+
+
+@njit(cache=True, nogil=True)
+def _spread(tables, rules, blocked, solution):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Dijkstra's search from the goal: a policy that surely arrives, and its values or estimates of them.
+
+    An action is taken up once, however unlucky, it is bound to lead to states that are settled sooner or later: the
+    share of its outcomes that are not must be less than the tail, as the tail could consist of nothing else. (For
+    the worst case: there must be none.) Exact where there is one outcome, and for the worst case (Knuth, 1977).
+    """
+    states, actions, outcomes = tables.chances.shape
+    values, choice, arrived = solution
+    waiting, outside = np.zeros((states, actions), np.int32), np.ones((states, actions))
+    for state in range(states):
+        values[state], choice[state] = np.inf, -1
+        for action in range(actions):
+            waiting[state, action] = np.count_nonzero(tables.chances[state, action])
+    settled = np.zeros(states, np.bool_)
+    heap = [(0.0, state) for state in np.flatnonzero(arrived)]
+    for state in np.flatnonzero(arrived):
+        values[state] = 0.0
+    while len(heap) > 0:
+        state = heappop(heap)[1]
+        if settled[state]:
+            continue
+        settled[state] = True
+        for arc in tables.arcs[tables.pointers[state] : tables.pointers[state + 1]]:
+            before, action = arc // (actions * outcomes), arc // outcomes % actions
+            if settled[before] or arrived[before] or blocked[before, action]:
+                continue
+            waiting[before, action] -= 1
+            outside[before, action] -= tables.chances[before, action, arc % outcomes]
+            if waiting[before, action] > 0 and not outside[before, action] < rules.tail - ROUNDING:
+                continue
+            value = action_value(tables, rules, values, before, action, True)
+            if value < values[before]:
+                values[before], choice[before] = value, action
+                heappush(heap, (value, before))
+
+
+@njit(cache=True, nogil=True)
+def begin(tables, rules, solution):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Fills a solution with a policy and values to begin with; infinite where no policy surely arrives.
+
+    With a price for giving up nothing is lost. With a discount it costs no more to never arrive than to go on
+    forever, and only dead ends are lost. Else whatever cannot arrive is, which may bar the way for others: hence the
+    repetition.
+    """
+    values, choice, arrived = solution
+    lost = np.zeros(len(values), np.bool_)
+    blocked = np.zeros(tables.chances.shape[:2], np.bool_)
+    found = [state for state in range(0)]
+    all_or_nothing = rules.give_up == np.inf
+    for state in range(len(values)):
+        for action in range(blocked.shape[1]):
+            possible = tables.chances[state, action] > 0
+            nowhere = possible & (tables.next_states[state, action] < 0)
+            blocked[state, action] = not possible.any() or (all_or_nothing and nowhere.any())
+        if all_or_nothing and not arrived[state] and blocked[state].all():
+            lost[state] = True
+            found.append(state)
+    while True:
+        if all_or_nothing:
+            _lose(tables, lost, blocked, arrived, found)
+        _spread(tables, rules, blocked, solution)
+        if not all_or_nothing or rules.discount < 1.0:
+            break
+        for state in range(len(values)):
+            if values[state] == np.inf and not lost[state]:
+                lost[state] = True
+                found.append(state)
+        if len(found) == 0:
+            break
+    ceiling = rules.give_up
+    if all_or_nothing and rules.discount < 1.0:
+        ceiling = tables.costs.max() / (1.0 - rules.discount)
+    for state in range(len(values)):
+        if not lost[state]:
+            values[state] = min(values[state], ceiling)
+
+
+@njit(cache=True, nogil=True)
+def sweep(tables, rules, solution, improve):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Updates all values in place, the lowest first (Gauss-Seidel); returns the largest change.
+
+    Without ``improve``, the policy is kept and only evaluated. An action is replaced only by a better one, never by
+    one as good: among equals that cost nothing, some lead round in circles.
+    """
+    values, choice, arrived = solution
+    largest = 0.0
+    for state in np.argsort(values):
+        if arrived[state] or values[state] == np.inf or (choice[state] < 0 and not improve):
+            continue
+        best, action = rules.give_up, -1
+        if choice[state] >= 0:
+            value = action_value(tables, rules, values, state, choice[state], False)
+            if value < best or not improve:
+                best, action = min(value, best), choice[state]
+        if improve:
+            for other in range(tables.chances.shape[1]):
+                value = action_value(tables, rules, values, state, other, False)
+                if value < best * (1.0 - ROUNDING):
+                    best, action = value, other
+        largest = max(largest, abs(best - values[state]))
+        values[state], choice[state] = best, action
+    return largest
