@@ -6,22 +6,18 @@ of the predictor. Predicted states never repeat exactly, so states are told apar
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from planners.base import Budget, Cost, Discrete, Dynamics, Meter, Plan, Recorder
+from planners.base import AnyDynamics, Budget, Cost, Discrete, Meter, Plan, Recorder
 from planners.candidates import PlannerError, require_positive
-from planners.frontier import Doubles, Frontier, Longs
-
-StateFunction = Callable[[Tensor, Tensor], Tensor]
-"""[M, D] states and [M, D] others (goals, next states) to [M] numbers or flags."""
+from planners.edges import Edges, HashGrid, StateFunction, Steps, outcomes_of
+from planners.frontier import Frontiers, Longs, Offers, compile_kernels
+from planners.risk import MEAN, Risk
 
 
 @final
@@ -64,31 +60,44 @@ class SearchGoal:
 @final
 @dataclass(frozen=True, kw_only=True)
 class LatentAStar:
-    """Weighted A* over ``Dynamics`` with ``Discrete`` actions, for a batch of problems at once.
+    """Weighted and anytime A* over ``Dynamics`` with ``Discrete`` actions, for a batch of problems at once.
 
     With ``weight=1``, an admissible heuristic and a grid that tells all states apart, plans are optimal. A search
     goes on after the goal is reached for as long as an open node could still lead to a cheaper path.
+
+    A :class:`planners.base.StochasticDynamics` is determinised: an edge leads to the most likely outcome, and costs
+    more by what ``risk`` makes of the estimates of all outcomes than by the estimate of the most likely one
+    (:class:`planners.edges.Determinised`).
 
     Attributes:
         resolution: cell size of the hash grid, in units of the state; one number, or one for each of D components.
         stride: cost of one macro-action, world steps; not used where ``edge_cost`` is given.
         weight: of the heuristic; above 1 is faster, and at most that factor from the optimum.
+        anytime: once nothing is left to gain under this weight, search on with a smaller one, until it is 1.
         batch: nodes of each problem that are expanded in one round.
+        chunk: states in one call of the predictor: what its layers make of them should fit into the cache.
         max_expansions: bound on each problem's expansions; a budget's ``iterations`` lowers it.
         edge_cost: [M, D] states and [M, D] next states to [M] costs of going there, world steps, not negative.
         valid: [M, D] states and [M, D] next states to [M] flags: whether the model's prediction is to be believed.
+        risk: attitude to the outcomes of a stochastic dynamics.
+        scenarios: samples of a Gaussian latent variable.
     """
 
     resolution: float | tuple[float, ...]
     stride: float = 1.0
     weight: float = 1.0
+    anytime: bool = False
     batch: int = 24
+    chunk: int = 4096
     max_expansions: int = 1500
     edge_cost: StateFunction | None = None
     valid: StateFunction | None = None
+    risk: Risk = MEAN
+    scenarios: int = 16
 
     def __post_init__(self) -> None:
-        require_positive("LatentAStar", stride=self.stride, batch=self.batch, max_expansions=self.max_expansions)
+        positive = ("stride", "batch", "chunk", "max_expansions", "scenarios")
+        require_positive("LatentAStar", **{name: getattr(self, name) for name in positive})
         if not self.weight >= 0:
             raise PlannerError(f"LatentAStar.weight must not be negative, not {self.weight!r}")
         if not np.all(np.asarray(self.resolution) > 0):
@@ -97,7 +106,7 @@ class LatentAStar:
     @torch.no_grad()
     def plan(
         self,
-        dynamics: Dynamics,
+        dynamics: AnyDynamics,
         cost: Cost,
         start: Tensor,
         *,
@@ -112,16 +121,19 @@ class LatentAStar:
             dynamics: the world model; its actions must be :class:`Discrete`.
             cost: a :class:`SearchGoal`.
             start: [B, D] start states.
-            budget: bounds the search; model calls and seconds are checked between rounds.
+            budget: bounds the search; model calls and seconds are checked between calls of the predictor.
             warm_start: [B, H] macro-actions whose predicted states join the frontier; negative ones end a sequence.
-            generator: not used: the search is deterministic.
-            recorder: receives one ``expansion`` per round, with the states expanded and the states reached.
+            generator: used where the dynamics has a Gaussian latent variable only: the search is deterministic.
+            recorder: receives one ``expansion`` per call of the predictor: ``problems``, ``states`` expanded in order,
+                ``actions``, ``next_states`` and whether these are ``new``, [m] or [m, D] each; then ``frontier`` [n, D]
+                and ``frontier_problems`` [n], the open nodes after it.
 
         Returns:
             A plan whose ``actions`` [B, H] are padded with -1 and ``states`` [B, H+1, D] with the last state. Its
             ``cost`` is that of the path; where the goal was not reached the path leads to the state estimated to be
             nearest to it, whose estimate is added. ``complete`` is true where the goal was reached and no open node
-            could improve the path. ``extras``: ``found``, ``expanded`` and ``path_lengths``, [B] each.
+            could improve the path. ``extras``, [B] each: ``found``, ``expanded``, ``path_lengths``, and ``bound``: the
+            cost is at most so many times the optimum if the heuristic is admissible (infinite where nothing was found).
         """
         space = dynamics.actions
         if not isinstance(space, Discrete):
@@ -132,225 +144,124 @@ class LatentAStar:
             raise PlannerError(
                 f"start {list(start.shape)} and goal {list(cost.goal.shape)}: one goal per start is needed"
             )
-        search = _Search(self, dynamics, space.n, cost, budget.meter(), start, recorder)
+        compile_kernels()
+        meter = budget.meter()
+        predict = outcomes_of(dynamics, cost.measure, self.risk, self.scenarios, start, generator)
+        grid = HashGrid.of(self.resolution, start)
+        edges = Edges(predict, cost.measure, grid, self.stride, self.edge_cost, self.valid)
+        search = _Search(self, edges, predict.outcomes, space.n, meter, start, recorder)
         if warm_start is not None:
             search.follow(warm_start)
         search.run()
         return search.plan()
 
 
-@dataclass
-class _Problem:
-    """One problem's search.
-
-    Attributes:
-        frontier: its nodes.
-        states: [capacity, D] the states of its nodes.
-        best: the cheapest node that arrived, -1 if none did.
-        best_cost: its cost.
-        nearest: the node with the least estimate.
-        expanded: expansions so far.
-        finished: whether no open node could improve the result.
-    """
-
-    frontier: Frontier
-    states: Tensor
-    best: int = -1
-    best_cost: float = math.inf
-    nearest: int = 0
-    expanded: int = 0
-    finished: bool = False
-
-    def absorb(self, states: Tensor, arrived: NDArray[np.bool_]) -> None:
-        """Stores the [m, D] states of the newest nodes, and notes which of them are better than what was known."""
-        known = self.frontier.nodes[: self.frontier.count]
-        first = self.frontier.count - len(states)
-        if self.frontier.count > len(self.states):
-            room = self.states.new_empty((2 * self.frontier.count - len(self.states), self.states.shape[1]))
-            self.states = torch.cat([self.states, room])
-        self.states[first : self.frontier.count] = states
-        costs = np.where(arrived, known["cost"][first:], np.inf)
-        if costs.min(initial=np.inf) < self.best_cost:
-            self.best, self.best_cost = first + int(costs.argmin()), float(costs.min())
-        estimates = known["estimate"][first:]
-        if len(states) and (first == 0 or estimates.min() < known["estimate"][self.nearest]):
-            self.nearest = first + int(estimates.argmin())
-
-    def path(self) -> Longs:
-        """Nodes of the path to the goal, or to the state nearest to it."""
-        return self.frontier.path(self.best if self.best >= 0 else self.nearest)
-
-
 class _Search:
-    """The rounds of all problems' searches; rows of a round are sorted by problem."""
+    """The rounds of all problems' searches; rows of a round are sorted by problem.
+
+    Args:
+        settings: of the planner.
+        edges: the model.
+        outcomes: predictions per edge.
+        num_actions: of every state.
+        meter: what has been spent.
+        start: [B, D] start states.
+        recorder: listens.
+    """
 
     def __init__(
         self,
         settings: LatentAStar,
-        dynamics: Dynamics,
+        edges: Edges,
+        outcomes: int,
         num_actions: int,
-        goal: SearchGoal,
         meter: Meter,
         start: Tensor,
         recorder: Recorder | None,
     ) -> None:
-        self.settings, self.dynamics, self.goal, self.meter, self.recorder = settings, dynamics, goal, meter, recorder
-        self.num_actions = num_actions
+        self.batch, self.edges, self.outcomes = settings.batch, edges, outcomes
+        self.num_actions, self.meter, self.recorder = num_actions, meter, recorder
         self.limit = min(settings.max_expansions, meter.budget.iterations or settings.max_expansions)
-        self.grid = _Grid.of(settings.resolution, start)
-        self.problems = [_Problem(Frontier(settings.weight), start[:0]) for _ in start]
+        self.width = max(1, settings.chunk // (num_actions * outcomes))
+        self.frontiers = Frontiers(len(start), settings.weight, settings.anytime)
+        self.states = start.new_empty(len(self.frontiers.nodes), start.shape[1])
         none = np.full(len(start), -1, np.int64)
-        self._offer(np.arange(len(start)), start, np.zeros(len(start)), none, none, np.ones(len(start), bool))
+        self._offer(edges.starts(start), np.arange(len(start)), none, none)
 
     def follow(self, actions: Tensor) -> None:
         """Adds the states that [B, H] actions lead to."""
-        sequence, count = _numpy(actions, np.int64), self.num_actions
-        if sequence.ndim != 2 or len(sequence) != len(self.problems) or sequence.max(initial=-1) >= count:
-            raise PlannerError(f"warm_start must be [{len(self.problems)}, H] actions under {count}")
-        nodes = np.zeros(len(self.problems), np.int64)
+        sequence, size = actions.cpu().numpy().astype(np.int64), len(self.frontiers.trees)
+        if sequence.ndim != 2 or len(sequence) != size or sequence.max(initial=-1) >= self.num_actions:
+            raise PlannerError(f"warm_start must be [{size}, H] actions under {self.num_actions}")
+        nodes = np.arange(size)
         for action in sequence.T:
-            problems = np.flatnonzero((nodes >= 0) & (action >= 0))
-            made = np.full(len(nodes), -1, np.int64)
-            if len(problems):
-                made[problems] = self._step(problems, nodes[problems], action[problems])
+            going = np.flatnonzero((nodes >= 0) & (action >= 0))
+            made = np.full(size, -1, np.int64)
+            if len(going):
+                made[going] = self._step(nodes[going], action[going])
             nodes = made
 
     def run(self) -> None:
-        """Expands until every problem is finished or the budget is used up; at least one round is done."""
-        while self._round() and not self.meter.exhausted():
-            pass
-        for problem in self.problems:
-            problem.finished = problem.finished or not len(problem.frontier.pop(1, problem.best_cost))
+        """Expands until every problem is finished or the budget is used up; one call is always made."""
+        while len(nodes := self.frontiers.pop(self.batch, self.limit)):
+            for first in range(0, len(nodes), self.width):
+                part = nodes[first : first + self.width]
+                self._step(np.repeat(part, self.num_actions), np.tile(np.arange(self.num_actions), len(part)))
+                if self.meter.exhausted():
+                    self.frontiers.put_back(nodes[first + self.width :])
+                    return
 
     def plan(self) -> Plan:
         """The best paths so far."""
-        paths = [problem.path() for problem in self.problems]
-        nodes = [problem.frontier.nodes[path] for problem, path in zip(self.problems, paths, strict=True)]
-        lengths = torch.tensor([len(path) - 1 for path in paths])
-        actions = torch.full((len(paths), int(lengths.max())), -1)
-        for row, path in zip(actions, nodes, strict=True):
-            row[: len(path) - 1] = torch.from_numpy(path["action"][1:].copy())
-        padded = [np.pad(path, (0, actions.shape[1] + 1 - len(path)), mode="edge") for path in paths]
-        states = [problem.states[self._index(path)] for problem, path in zip(self.problems, padded, strict=True)]
-        found = torch.tensor([problem.best >= 0 for problem in self.problems])
-        totals = [
-            path["cost"][-1] + (0.0 if problem.best >= 0 else path["estimate"][-1])
-            for problem, path in zip(self.problems, nodes, strict=True)
-        ]
-        first = self.problems[0].states
+        self.frontiers.settle()
+        trees, known, device = self.frontiers.trees, self.frontiers.nodes, self.states.device
+        paths = [self.frontiers.path(problem) for problem in range(len(trees))]
+        lengths = np.array([len(path) - 1 for path in paths])
+        padded = np.stack([np.pad(path, (0, lengths.max() + 1 - len(path)), mode="edge") for path in paths])
+        actions = np.where(np.arange(lengths.max()) < lengths[:, None], known["action"][padded[:, 1:]], -1)
+        found, ends = trees["best"] >= 0, padded[:, -1]
+        totals = known["cost"][ends] + np.where(found, 0.0, known["estimate"][ends])
+        kind = self.states.dtype
         return Plan(
-            actions=actions.to(first.device),
-            states=torch.stack(states),
-            cost=torch.tensor(totals, dtype=first.dtype, device=first.device),
-            complete=(found & torch.tensor([problem.finished for problem in self.problems])).to(first.device),
+            actions=torch.from_numpy(actions.astype(np.int64)).to(device),
+            states=self.states[self._index(padded)],
+            cost=torch.from_numpy(totals).to(device, kind),
+            complete=torch.from_numpy(found & trees["finished"]).to(device),
             model_calls=self.meter.model_calls,
             extras={
-                "found": found,
-                "expanded": torch.tensor([problem.expanded for problem in self.problems]),
-                "path_lengths": lengths,
+                "found": torch.from_numpy(found),
+                "expanded": torch.from_numpy(trees["expanded"].copy()),
+                "path_lengths": torch.from_numpy(lengths),
+                "bound": torch.from_numpy(self.frontiers.bounds()).to(kind),
             },
         )
 
-    def _round(self) -> bool:
-        """Expands the best nodes of every unfinished problem; false if there is none."""
-        picked = [self._pick(problem) for problem in self.problems]
-        nodes = np.concatenate(picked)
-        if not len(nodes):
-            return False
-        problems = np.repeat(np.arange(len(picked)), [len(part) for part in picked])
-        actions = np.tile(np.arange(self.num_actions), len(nodes))
-        self._step(np.repeat(problems, self.num_actions), np.repeat(nodes, self.num_actions), actions)
-        return True
-
-    def _pick(self, problem: _Problem) -> Longs:
-        most = min(self.settings.batch, self.limit - problem.expanded)
-        if problem.finished or most <= 0:
-            return np.empty(0, np.int64)
-        nodes = problem.frontier.pop(most, problem.best_cost)
-        problem.expanded += len(nodes)
-        problem.finished = not len(nodes)
-        return nodes
-
-    def _step(self, problems: Longs, nodes: Longs, actions: Longs) -> Longs:
+    def _step(self, nodes: Longs, actions: Longs) -> Longs:
         """Takes [m] actions in [m] nodes; returns the [m] nodes made, -1 where the state is known or invalid."""
-        ends = np.searchsorted(problems, np.arange(len(self.problems) + 1))
-        parts = [(problem, nodes[i:j]) for problem, i, j in zip(self.problems, ends, ends[1:], strict=False) if i < j]
-        before = torch.cat([problem.states[self._index(part)] for problem, part in parts])
-        spent = np.concatenate([problem.frontier.nodes["cost"][part] for problem, part in parts])
-        after = self.dynamics.step(before, self._index(actions))
-        self.meter.model_calls += len(actions)
-        step_costs, valid = self._judge(before, after)
-        made = self._offer(problems, after, spent + step_costs, nodes, actions, valid)
+        problems = self.frontiers.nodes["problem"][nodes].astype(np.int64)
+        before = self.states.index_select(0, self._index(nodes))
+        steps = self.edges.take(before, self._index(actions), self._index(problems))
+        self.meter.model_calls += len(actions) * self.outcomes
+        made = self._offer(steps, problems, nodes, actions)
         if self.recorder is not None:
+            waiting = self._index(self.frontiers.waiting())
             self.recorder.record(
-                "expansion", problems=problems, states=before, next_states=after, actions=actions, new=made >= 0
-            )
+                "expansion", problems=problems, states=before, next_states=steps.states, actions=actions, new=made >= 0,
+                frontier=self.states[waiting], frontier_problems=self.frontiers.nodes["problem"][waiting.cpu()],
+            )  # fmt: skip
         return made
 
-    def _judge(self, before: Tensor, after: Tensor) -> tuple[Doubles, NDArray[np.bool_]]:
-        """[m] step costs and [m] flags: whether the steps may be taken."""
-        costs = np.full(len(after), self.settings.stride)
-        if self.settings.edge_cost is not None:
-            costs = _numpy(self.settings.edge_cost(before, after), np.float64)
-        valid = np.isfinite(costs) & _numpy(torch.isfinite(after).all(-1), bool)
-        if self.settings.valid is not None:
-            valid &= _numpy(self.settings.valid(before, after), bool)
-        return costs, valid
-
-    def _offer(
-        self,
-        problems: Longs,
-        states: Tensor,
-        costs: Doubles,
-        parents: Longs,
-        actions: Longs,
-        valid: NDArray[np.bool_],
-    ) -> Longs:
+    def _offer(self, steps: Steps, problems: Longs, parents: Longs, actions: Longs) -> Longs:
         """Offers [m] states to their problems' frontiers; returns the [m] nodes made, -1 where there is none."""
-        estimates, arrived = self.goal.measure(states, self._index(problems))
-        guess, there = _numpy(estimates, np.float64), _numpy(arrived, bool)
-        cells, made = _numpy(self.grid.cells(states), np.int64), np.full(len(problems), -1, np.int64)
-        usable, ends = valid & ~np.isnan(guess), np.searchsorted(problems, np.arange(len(self.problems) + 1))
-        for problem, first, last in zip(self.problems, ends, ends[1:], strict=False):
-            rows = first + np.flatnonzero(usable[first:last])
-            if not len(rows):
-                continue
-            new = rows[problem.frontier.add(cells[rows], costs[rows], guess[rows], parents[rows], actions[rows])]
-            problem.absorb(states[self._index(new)], there[new])
-            made[new] = np.arange(problem.frontier.count - len(new), problem.frontier.count)
+        costs, estimates, arrived = steps.numbers.cpu().numpy()
+        first, cells = self.frontiers.count, steps.cells.cpu().numpy()
+        made = self.frontiers.add(Offers(problems, parents, actions, cells, costs, estimates, arrived))
+        count = self.frontiers.count
+        if count > len(self.states):
+            room = self.states.new_empty(len(self.frontiers.nodes) - first, self.states.shape[1])
+            self.states = torch.cat([self.states[:first], room])
+        torch.index_select(steps.states, 0, self._index(np.flatnonzero(made >= 0)), out=self.states[first:count])
         return made
 
     def _index(self, numbers: Longs) -> Tensor:
-        return torch.from_numpy(numbers).to(self.goal.goal.device)
-
-
-@dataclass(frozen=True)
-class _Grid:
-    """Cells of a latent space.
-
-    Attributes:
-        resolution: [D] cell size of each component.
-        factors: [D] odd numbers that hash a cell's coordinates to 64 bits.
-    """
-
-    resolution: Tensor
-    factors: Tensor
-
-    @classmethod
-    def of(cls, resolution: float | tuple[float, ...], start: Tensor) -> _Grid:
-        size = torch.as_tensor(resolution, dtype=start.dtype, device=start.device)
-        dim = start.shape[-1]
-        if size.dim() and size.shape != (dim,):
-            raise PlannerError(f"LatentAStar.resolution must be one number or {dim}, not {len(size)}")
-        generator = torch.Generator().manual_seed(0)
-        factors = torch.randint(2**62, (dim,), generator=generator) * 2 + 1
-        return cls(size, factors.to(start.device))
-
-    def cells(self, states: Tensor) -> Tensor:
-        """[M, D] states to the [M] numbers of their cells; two cells share a number with a chance of 2 ** -64."""
-        # A multiplication of integers wraps around, which is what a hash wants.
-        return (torch.round(states / self.resolution).long() * self.factors).sum(-1)
-
-
-def _numpy(values: Tensor, kind: type) -> NDArray[Any]:
-    return values.cpu().numpy().astype(kind)
+        return torch.from_numpy(numbers).to(self.states.device)

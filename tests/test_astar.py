@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import networkx
@@ -11,8 +12,10 @@ import torch
 from torch import Tensor
 
 from planners.astar import LatentAStar, SearchGoal
-from planners.base import Box, Budget, Discrete
+from planners.base import Box, Budget, Categorical, Discrete, Gaussian
 from planners.candidates import PlannerError
+from planners.frontier import Frontiers, Offers
+from planners.risk import MEAN, WORST, Risk
 
 MOVES = torch.tensor([[0.0, 1.0], [0.0, -1.0], [1.0, 0.0], [-1.0, 0.0]])
 
@@ -254,19 +257,228 @@ def test_goal_is_a_cost() -> None:
     torch.testing.assert_close(goal(states, torch.zeros(2, 5, 3)), expected)
 
 
-def test_recorder_sees_every_expansion() -> None:
-    rows = []
+class Tape:
+    """Keeps what it is told."""
 
-    class Tape:
-        def record(self, kind: str, **data) -> None:
-            rows.append((kind, len(data["states"]), int(data["new"].sum())))
+    def __init__(self) -> None:
+        self.records: list[dict] = []
 
-    goal = aim(torch.tensor([[3.0, 3.0]]))
-    plan = LatentAStar(resolution=0.5).plan(
-        GridWorld(torch.ones(5, 5, dtype=torch.bool)), goal, torch.zeros(1, 2), recorder=Tape()
-    )
-    assert {kind for kind, _, _ in rows} == {"expansion"}
-    assert sum(count for _, count, _ in rows) == plan.model_calls == 4 * plan.extras["expanded"].item()
+    def record(self, kind: str, **data) -> None:
+        assert kind == "expansion"
+        self.records.append(data)
+
+
+@pytest.mark.parametrize("chunk", [4, 4096])
+def test_recorder_sees_every_expansion_in_order_and_the_frontier(chunk: int) -> None:
+    tape, goal = Tape(), aim(torch.tensor([[3.0, 3.0], [0.0, 4.0]]))
+    world = GridWorld(torch.ones(5, 5, dtype=torch.bool))
+    planner = LatentAStar(resolution=0.5, chunk=chunk)
+    plan = planner.plan(world, goal, torch.zeros(2, 2), recorder=tape)
+    assert sum(len(data["states"]) for data in tape.records) == plan.model_calls == 4 * plan.extras["expanded"].sum()
+    for problem, start in enumerate(torch.zeros(2, 2)):
+        reached, expanded = {cell(start)}, []
+        for data in tape.records:
+            rows = data["problems"] == problem
+            expanded += [cell(state) for state in data["states"][rows][::4]]
+            reached |= {cell(state) for state in data["next_states"][rows & data["new"]]}
+            waiting = {cell(state) for state in data["frontier"][data["frontier_problems"] == problem]}
+            if chunk > 4:
+                assert waiting == reached - set(expanded)
+        assert expanded[0] == (0, 0)
+        assert len(expanded) == len(set(expanded)) == plan.extras["expanded"][problem]
+
+
+def random_lattice(seed: int, count: int = 6) -> tuple[GridWorld, Tensor, Tensor, SearchGoal, dict, list[float]]:
+    """A maze whose cells have prices of at least 1, problems in it, and their optimal costs."""
+    rng = np.random.default_rng(seed)
+    free = torch.from_numpy(rng.random((14, 14)) > 0.2)
+    price = torch.from_numpy(rng.uniform(1, 4, (14, 14))).float()
+    graph = as_graph(free, {tuple(c): float(price[c[0], c[1]]) for c in free.nonzero().tolist()})
+    start, goal = random_cells(free, count, rng), random_cells(free, count, rng)
+    settings = {"resolution": 0.5, "edge_cost": lambda before, after: price[after[:, 0].long(), after[:, 1].long()]}
+    best = [
+        networkx.dijkstra_path_length(graph, cell(s), cell(g))
+        if networkx.has_path(graph, cell(s), cell(g))
+        else math.inf
+        for s, g in zip(start, goal, strict=True)
+    ]
+    return GridWorld(free), start, goal, aim(goal), settings, best
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("anytime", [False, True])
+def test_the_bound_holds_at_every_budget_and_more_is_never_worse(seed: int, anytime: bool) -> None:
+    world, start, _, goal, settings, best = random_lattice(seed)
+    optimum, last = torch.tensor(best), torch.full((6,), math.inf)
+    planner = LatentAStar(weight=4, anytime=anytime, batch=3, **settings)
+    for expansions in (1, 3, 10, 20, 40, 60, 90, 200, 2000):
+        plan = planner.plan(world, goal, start, budget=Budget(iterations=expansions))
+        found, bound = plan.extras["found"], plan.extras["bound"]
+        assert (bound >= 1).all()
+        assert torch.isinf(bound[~found]).all() and torch.isfinite(bound[found]).all()
+        assert (plan.cost[found] <= bound[found] * optimum[found] * (1 + 1e-5)).all()
+        if not anytime:
+            assert (bound[plan.complete] <= 4 * (1 + 1e-5)).all()
+        costs = torch.where(found, plan.cost, torch.inf)
+        assert (costs <= last).all()
+        last = costs
+    assert torch.equal(found, torch.isfinite(optimum)) and found.sum() > 1
+    assert torch.equal(plan.complete, found)
+    if anytime:
+        assert (bound[found] == 1).all()
+        torch.testing.assert_close(plan.cost[found], optimum[found])
+
+
+def test_anytime_finds_a_first_path_as_soon_as_its_weight_does() -> None:
+    free = torch.from_numpy(np.random.default_rng(12).random((50, 50)) > 0.3)
+    free[:2, :2] = free[-2:, -2:] = True
+    start, goal = torch.zeros(1, 2), aim(torch.full((1, 2), 49.0))
+    found = {}
+    for name, planner in {
+        "exact": LatentAStar(resolution=0.5, batch=1),
+        "greedy": LatentAStar(resolution=0.5, batch=1, weight=5),
+        "anytime": LatentAStar(resolution=0.5, batch=1, weight=5, anytime=True),
+    }.items():
+        costs = [planner.plan(GridWorld(free), goal, start, budget=Budget(iterations=n)) for n in (150, 300, 1500)]
+        found[name] = [plan.cost.item() if plan.extras["found"] else math.inf for plan in costs]
+    assert found["exact"][0] == math.inf > found["greedy"][0] == found["anytime"][0]
+    assert found["anytime"][-1] == found["exact"][-1] < found["greedy"][-1]
+
+
+@dataclass
+class Cliff:
+    """States are numbers. Action 0 goes one further towards 6; action 1, at 0, jumps to 5, or into the pit, 20 away.
+
+    The latent variable decides which: its mode 1, or a normal number above 1.2816 (a chance of 0.1), is the fall.
+    """
+
+    fall: float = 0.1
+    latents: Categorical | Gaussian = field(default=Categorical(2))
+    actions: Discrete = field(default=Discrete(2))
+
+    def step(self, state: Tensor, action: Tensor, latent: Tensor) -> Tensor:
+        bad = latent == 1 if isinstance(self.latents, Categorical) else latent[..., 0] > 1.2816
+        jumped = torch.where(bad[..., None], torch.tensor(-14.0), torch.tensor(5.0))
+        return torch.where((action == 1)[..., None] & (state == 0), jumped, state + 1)
+
+    def log_prior(self, state: Tensor, action: Tensor) -> Tensor:
+        return torch.tensor([1 - self.fall, self.fall]).log().expand(*action.shape, 2)
+
+
+def to_six() -> SearchGoal:
+    return SearchGoal(torch.full((2, 1), 6.0), lambda states, goals: (goals - states).abs().sum(-1), tolerance=0.5)
+
+
+@pytest.mark.parametrize(
+    ("risk", "fall", "jumps"),
+    [
+        (MEAN, 0.1, True),  # costs 1 + 1 and a surcharge of 0.1 * 19, less than 6
+        (MEAN, 0.3, False),  # the surcharge is 0.3 * 19
+        (WORST, 0.1, False),
+        (WORST, 0.0, True),  # what has no chance is no risk
+        (Risk(0.5), 0.1, True),  # half of all outcomes, the worst first: 0.2 * 19
+        (Risk(0.3), 0.1, False),  # 19 / 3
+    ],
+)
+def test_a_risky_shortcut_is_taken_where_it_pays(risk: Risk, fall: float, jumps: bool) -> None:
+    plan = LatentAStar(resolution=0.5, risk=risk).plan(Cliff(fall), to_six(), torch.zeros(2, 1))
+    assert plan.complete.all()
+    assert plan.extras["path_lengths"].tolist() == ([2, 2] if jumps else [6, 6])
+    assert plan.states[:, 1].flatten().tolist() == ([5, 5] if jumps else [1, 1]), "the most likely outcome"
+    if jumps:
+        torch.testing.assert_close(plan.cost, torch.full((2,), 2 + 19 * fall / risk.tail if risk.tail else 2.0))
+    else:
+        assert plan.cost.tolist() == [6, 6]
+
+
+@pytest.mark.parametrize(("risk", "jumps"), [(MEAN, True), (WORST, False)])
+def test_risk_of_a_sampled_latent(risk: Risk, jumps: bool) -> None:
+    planner = LatentAStar(resolution=0.5, risk=risk, scenarios=200)
+    world = Cliff(latents=Gaussian(1))
+    plan = planner.plan(world, to_six(), torch.zeros(2, 1), generator=torch.Generator().manual_seed(0))
+    assert plan.extras["path_lengths"].tolist() == ([2, 2] if jumps else [6, 6])
+    if jumps:
+        assert plan.cost[0].item() == pytest.approx(2 + 1.9, abs=1.2)
+    assert plan.model_calls % 201 == 0, "the samples and the most likely outcome"
+    with pytest.raises(PlannerError, match="generator: LatentAStar samples"):
+        planner.plan(world, to_six(), torch.zeros(2, 1))
+
+
+def test_a_latent_that_changes_nothing_costs_nothing() -> None:
+    free = torch.from_numpy(np.random.default_rng(2).random((12, 12)) > 0.25)
+    world = GridWorld(free)
+
+    class Noisy(Cliff):
+        actions = world.actions
+
+        def step(self, state: Tensor, action: Tensor, latent: Tensor) -> Tensor:
+            return world.step(state, action)
+
+    start, goal = random_cells(free, 5, rng := np.random.default_rng(0)), aim(random_cells(free, 5, rng))
+    plan = LatentAStar(resolution=0.5).plan(world, goal, start)
+    noisy = LatentAStar(resolution=0.5, risk=WORST).plan(Noisy(actions=world.actions), goal, start)
+    for name in ("actions", "states", "cost", "complete"):
+        assert torch.equal(getattr(plan, name), getattr(noisy, name)), name
+    assert noisy.model_calls == 2 * plan.model_calls
+
+
+def test_chunks_change_nothing() -> None:
+    world, start, _, goal, settings, _ = random_lattice(20)
+    plans = [LatentAStar(chunk=chunk, **settings).plan(world, goal, start) for chunk in (1, 36, 4096)]
+    for plan in plans[1:]:
+        assert torch.equal(plan.cost, plans[0].cost)
+        assert torch.equal(plan.actions, plans[0].actions)
+
+
+def test_seconds_are_looked_at_between_calls_of_the_predictor(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("time.perf_counter", lambda: clock[0])
+
+    class Slow(GridWorld):
+        def step(self, state: Tensor, action: Tensor) -> Tensor:
+            clock[0] += 0.01 * len(state) / 40
+            return super().step(state, action)
+
+    planner = LatentAStar(resolution=0.5, weight=0, chunk=40, max_expansions=10**6)
+    free = torch.ones(60, 60, dtype=torch.bool)
+    budget = Budget(seconds=0.2)
+    budget_meter = type(budget).meter
+    monkeypatch.setattr(type(budget), "meter", lambda self: _restarted(budget_meter(self)))
+    plan = planner.plan(Slow(free), aim(torch.full((4, 2), 59.0)), torch.zeros(4, 2), budget=budget)
+    assert not plan.complete.any()
+    assert 0.16 <= clock[0] <= 0.24
+    assert plan.model_calls == 4 * plan.extras["expanded"].sum(), "what was not expanded is not counted"
+
+
+def _restarted(meter):  # type: ignore[no-untyped-def]
+    """The meter's default start is the real clock's."""
+    meter.started = 0.0
+    return meter
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_heaps_of_many_problems_pop_in_order(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    frontiers, expected = Frontiers(3, weight=2.0), [[], [], []]
+    for _ in range(60):
+        problems = np.sort(rng.integers(0, 3, 40))
+        steps, estimates = rng.integers(0, 50, 40) / 2, rng.integers(0, 50, 40) / 4
+        none = np.full(40, -1)
+        made = frontiers.add(
+            Offers(problems, none, none, rng.integers(-(2**62), 2**62, 40), steps, estimates, np.zeros(40))
+        )
+        assert (np.diff(made) == 1).all()
+        for problem, key in zip(problems, steps + 2 * estimates, strict=True):
+            expected[problem].append(float(key))
+        most = int(rng.integers(1, 60))
+        popped = frontiers.pop(most, 10**9)
+        for problem, waiting in enumerate(expected):
+            keys = frontiers.nodes["key"][popped[frontiers.nodes["problem"][popped] == problem]]
+            waiting.sort()
+            assert keys.tolist() == waiting[: len(keys)]
+            assert len(keys) == min(most, len(waiting))
+            del waiting[: len(keys)]
+    assert len(frontiers.waiting()) == sum(map(len, expected))
 
 
 @pytest.mark.parametrize(
@@ -274,6 +486,8 @@ def test_recorder_sees_every_expansion() -> None:
     [
         (lambda: LatentAStar(resolution=0), "resolution must be positive"),
         (lambda: LatentAStar(resolution=1, batch=0), "LatentAStar.batch must be positive"),
+        (lambda: LatentAStar(resolution=1, chunk=0), "LatentAStar.chunk must be positive"),
+        (lambda: LatentAStar(resolution=1, scenarios=0), "LatentAStar.scenarios must be positive"),
         (lambda: LatentAStar(resolution=1, weight=-1), "weight must not be negative"),
         (lambda: SearchGoal(torch.zeros(2), euclid, 1), r"goal must be \[B, G\]"),
         (lambda: SearchGoal(torch.zeros(1, 2), euclid, -1), "tolerance must not be negative"),

@@ -124,6 +124,9 @@ CASES = {
 } | {
     "a*: Compass": Case(LatentAStar(resolution=0.05, batch=4), Compass, aim, path_cost, random=False),
     "weighted a*: Compass": Case(LatentAStar(resolution=0.05, weight=2), Compass, aim, path_cost, random=False),
+    "anytime a*: Compass": Case(
+        LatentAStar(resolution=0.05, weight=3, anytime=True, chunk=40), Compass, aim, path_cost, random=False
+    ),
     "dynamic programming: Compass": Case(
         DynamicProgramming(world=Discretisation(states=LATTICE, tolerance=0.06)), Compass, aim, path_cost, random=False
     ),
