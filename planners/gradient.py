@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal, final
+from dataclasses import dataclass
+from typing import Literal, final, get_args
 
 import torch
 from torch import Tensor
 
-from planners.base import Box, Budget, Cost, Dynamics, Plan, Recorder
-from planners.candidates import Evaluator, PlannerError, free_actions, require_box, require_positive, white_noise
+from planners.base import AnyDynamics, Budget, Cost, Plan, Recorder
+from planners.candidates import Evaluator, PlannerError, require_box, require_positive, white_noise
+from planners.descent import LBFGS, SGD, Adam, Descent
+from planners.risk import MEAN, Risk
+from planners.scenarios import draw_scenarios
+from planners.shooting import Shooting, first_points
+
+Optimizer = Literal["adam", "sgd", "lbfgs"]
+"""How gradients become steps."""
+
+DESCENTS: dict[Optimizer, type[Descent]] = {"adam": Adam, "sgd": SGD, "lbfgs": LBFGS}
 
 
 @final
@@ -28,33 +37,43 @@ class GradientPlanner:
         horizon: steps to plan, H.
         restarts: action sequences per problem, R.
         iterations: gradient steps.
-        learning_rate: in half-widths of the box; for ``sgd`` it multiplies the gradient.
-        optimizer: ``adam`` or ``sgd``.
+        learning_rate: in half-widths of the box; for ``sgd`` it multiplies the gradient, for ``lbfgs`` it is the
+            length of the first step only.
+        optimizer: ``adam``, ``sgd`` or ``lbfgs``, which needs far fewer steps where the cost is smooth.
         noise: spread of the normal noise added after each gradient step, in half-widths; it decays linearly to 0.
         init_std: spread of the restarts around a warm start, in half-widths.
         hold: steps for which each free action is held.
+        chunk: most rows (problems x restarts x scenarios) in one pass of the model forward and backward, to bound
+            memory; None for all at once.
+        risk: what an action sequence's many possible costs count as, where the dynamics has a latent variable.
+        scenarios: draws of the latent variable under which every action sequence is imagined, S.
     """
 
     horizon: int
     restarts: int = 16
     iterations: int = 30
     learning_rate: float = 0.1
-    optimizer: Literal["adam", "sgd"] = "adam"
+    optimizer: Optimizer = "adam"
     noise: float = 0.0
     init_std: float = 0.5
     hold: int = 1
+    chunk: int | None = None
+    risk: Risk = MEAN
+    scenarios: int = 16
 
     def __post_init__(self) -> None:
-        positive = ("horizon", "restarts", "iterations", "learning_rate", "init_std", "hold")
-        require_positive("GradientPlanner", **{name: getattr(self, name) for name in positive})
-        if self.optimizer not in ("adam", "sgd"):
-            raise PlannerError(f"GradientPlanner.optimizer must be 'adam' or 'sgd', not {self.optimizer!r}")
+        positive = ("horizon", "restarts", "iterations", "learning_rate", "init_std", "hold", "scenarios")
+        chunk = 1 if self.chunk is None else self.chunk
+        require_positive("GradientPlanner", **{name: getattr(self, name) for name in positive}, chunk=chunk)
+        if self.optimizer not in DESCENTS:
+            names = ", ".join(map(repr, get_args(Optimizer)))
+            raise PlannerError(f"GradientPlanner.optimizer must be one of {names}, not {self.optimizer!r}")
         if not self.noise >= 0:
             raise PlannerError(f"GradientPlanner.noise must not be negative, not {self.noise!r}")
 
     def plan(
         self,
-        dynamics: Dynamics,
+        dynamics: AnyDynamics,
         cost: Cost,
         start: Tensor,
         *,
@@ -69,77 +88,28 @@ class GradientPlanner:
         """
         box, meter = require_box("GradientPlanner", dynamics), budget.meter()
         # A caller may plan inside no_grad or inference_mode; here gradients are needed.
-        with torch.inference_mode(False), torch.enable_grad():
+        with torch.inference_mode(False), torch.no_grad():
             begin = start.detach().clone()
-            evaluate = Evaluator(dynamics, cost, begin, self.horizon, self.hold, meter, recorder, kind="iterate")
-            points = self._first_points(box, begin, warm_start, generator)
-            step = _Descent(self.learning_rate, self.optimizer == "adam")
+            drawn = draw_scenarios(dynamics, begin, self.horizon, self.scenarios, generator)
+            evaluate = Evaluator(
+                dynamics, cost, begin, self.horizon, self.hold, meter, recorder,
+                kind="iterate", risk=self.risk, scenarios=drawn,
+            )  # fmt: skip
+            shooting = Shooting(evaluate, box, self.chunk)
+            points = first_points(shooting, self.restarts, warm_start, self.init_std, generator)
+            descend = DESCENTS[self.optimizer](self.learning_rate)
             while meter.iterations < self.iterations and not (meter.iterations and meter.exhausted()):
-                points = step(points, self._gradient(evaluate, box, points))
-                points = self._disturb(points, meter.iterations, generator).clamp(-1, 1)
+                totals, gradient = shooting.slope(points)
+                points = descend(points, totals, gradient)
+                points = self._disturb(points, meter.iterations, generator).clamp_(-1, 1)
                 meter.iterations += 1
             complete = meter.iterations == self.iterations
             if not meter.exhausted():
-                evaluate(_actions(points, box))
-            return evaluate.plan(complete, totals=evaluate.latest)
-
-    def _first_points(
-        self, box: Box, start: Tensor, warm_start: Tensor | None, generator: torch.Generator | None
-    ) -> Tensor:
-        """[B, R, F, A] where the descents begin, as fractions of the box's half-width from its centre."""
-        free = -(-self.horizon // self.hold)
-        shape = (len(start), self.restarts, free, box.dim)
-        centre, half = (box.high + box.low) / 2, (box.high - box.low) / 2
-        warm = free_actions(warm_start, len(start), self.horizon, self.hold, box)
-        if warm is None:
-            points = torch.rand(shape, generator=generator, device=start.device, dtype=start.dtype) * 2 - 1
-            points[:, 0] = 0
-            return points
-        mean = ((warm - centre) / half.clamp(min=1e-12))[:, None]
-        points = (mean + self.init_std * white_noise(shape, start, generator)).clamp(-1, 1)
-        points[:, 0] = mean[:, 0]
-        return points
-
-    def _gradient(self, evaluate: Evaluator, box: Box, points: Tensor) -> Tensor:
-        points = points.detach().requires_grad_()
-        totals = evaluate(_actions(points, box))
-        # The candidates don't touch each other, so the gradient of the sum is every candidate's own.
-        (gradient,) = torch.autograd.grad(totals.nan_to_num(posinf=0.0).sum(), points)
-        return gradient.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+                totals = shooting.totals(points)
+            return evaluate.plan(complete, totals=totals)
 
     def _disturb(self, points: Tensor, iteration: int, generator: torch.Generator | None) -> Tensor:
         if self.noise == 0:
             return points
         spread = self.noise * (1 - (iteration + 1) / self.iterations)
         return points + spread * white_noise(points.shape, points, generator)
-
-
-def _actions(points: Tensor, box: Box) -> Tensor:
-    """[..., A] points in [-1, 1] to actions in the box."""
-    return box.clip(torch.lerp(box.low, box.high, (points + 1) / 2))
-
-
-@dataclass
-class _Descent:
-    """Adam (Kingma and Ba, 2015) or plain gradient steps on one tensor.
-
-    Not ``torch.optim``: its bookkeeping costs more than the arithmetic on tensors of this size.
-    """
-
-    learning_rate: float
-    adam: bool
-    count: int = 0
-    first: Tensor | float = 0.0
-    second: Tensor | float = 0.0
-    decays: tuple[float, float] = field(default=(0.9, 0.999))
-
-    def __call__(self, points: Tensor, gradient: Tensor) -> Tensor:
-        points = points.detach()
-        if not self.adam:
-            return points - self.learning_rate * gradient
-        self.count += 1
-        slow, fast = self.decays
-        self.first = slow * self.first + (1 - slow) * gradient
-        self.second = fast * self.second + (1 - fast) * gradient**2
-        mean, power = self.first / (1 - slow**self.count), self.second / (1 - fast**self.count)
-        return points - self.learning_rate * mean / (power.sqrt() + 1e-12)

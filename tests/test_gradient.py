@@ -124,7 +124,7 @@ def test_budget_counts_every_restart() -> None:
     ("settings", "message"),
     [
         ({"horizon": 0}, "GradientPlanner.horizon must be positive, not 0"),
-        ({"horizon": 2, "optimizer": "adma"}, "optimizer must be 'adam' or 'sgd', not 'adma'"),
+        ({"horizon": 2, "optimizer": "adma"}, "optimizer must be one of 'adam', 'sgd', 'lbfgs', not 'adma'"),
         ({"horizon": 2, "noise": -1.0}, "noise must not be negative"),
         ({"horizon": 2, "learning_rate": float("nan")}, "learning_rate must be positive"),
     ],
