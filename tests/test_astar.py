@@ -12,10 +12,8 @@ import torch
 from torch import Tensor
 
 from planners.astar import LatentAStar, SearchGoal
-from planners.base import Box, Budget, Categorical, Discrete, Gaussian
+from planners.base import Box, Budget, Discrete
 from planners.candidates import PlannerError
-from planners.frontier import Frontiers, Offers
-from planners.risk import MEAN, WORST, Risk
 
 MOVES = torch.tensor([[0.0, 1.0], [0.0, -1.0], [1.0, 0.0], [-1.0, 0.0]])
 
@@ -345,83 +343,6 @@ def test_anytime_finds_a_first_path_as_soon_as_its_weight_does() -> None:
     assert found["anytime"][-1] == found["exact"][-1] < found["greedy"][-1]
 
 
-@dataclass
-class Cliff:
-    """States are numbers. Action 0 goes one further towards 6; action 1, at 0, jumps to 5, or into the pit, 20 away.
-
-    The latent variable decides which: its mode 1, or a normal number above 1.2816 (a chance of 0.1), is the fall.
-    """
-
-    fall: float = 0.1
-    latents: Categorical | Gaussian = field(default=Categorical(2))
-    actions: Discrete = field(default=Discrete(2))
-
-    def step(self, state: Tensor, action: Tensor, latent: Tensor) -> Tensor:
-        bad = latent == 1 if isinstance(self.latents, Categorical) else latent[..., 0] > 1.2816
-        jumped = torch.where(bad[..., None], torch.tensor(-14.0), torch.tensor(5.0))
-        return torch.where((action == 1)[..., None] & (state == 0), jumped, state + 1)
-
-    def log_prior(self, state: Tensor, action: Tensor) -> Tensor:
-        return torch.tensor([1 - self.fall, self.fall]).log().expand(*action.shape, 2)
-
-
-def to_six() -> SearchGoal:
-    return SearchGoal(torch.full((2, 1), 6.0), lambda states, goals: (goals - states).abs().sum(-1), tolerance=0.5)
-
-
-@pytest.mark.parametrize(
-    ("risk", "fall", "jumps"),
-    [
-        (MEAN, 0.1, True),  # costs 1 + 1 and a surcharge of 0.1 * 19, less than 6
-        (MEAN, 0.3, False),  # the surcharge is 0.3 * 19
-        (WORST, 0.1, False),
-        (WORST, 0.0, True),  # what has no chance is no risk
-        (Risk(0.5), 0.1, True),  # half of all outcomes, the worst first: 0.2 * 19
-        (Risk(0.3), 0.1, False),  # 19 / 3
-    ],
-)
-def test_a_risky_shortcut_is_taken_where_it_pays(risk: Risk, fall: float, jumps: bool) -> None:
-    plan = LatentAStar(resolution=0.5, risk=risk).plan(Cliff(fall), to_six(), torch.zeros(2, 1))
-    assert plan.complete.all()
-    assert plan.extras["path_lengths"].tolist() == ([2, 2] if jumps else [6, 6])
-    assert plan.states[:, 1].flatten().tolist() == ([5, 5] if jumps else [1, 1]), "the most likely outcome"
-    if jumps:
-        torch.testing.assert_close(plan.cost, torch.full((2,), 2 + 19 * fall / risk.tail if risk.tail else 2.0))
-    else:
-        assert plan.cost.tolist() == [6, 6]
-
-
-@pytest.mark.parametrize(("risk", "jumps"), [(MEAN, True), (WORST, False)])
-def test_risk_of_a_sampled_latent(risk: Risk, jumps: bool) -> None:
-    planner = LatentAStar(resolution=0.5, risk=risk, scenarios=200)
-    world = Cliff(latents=Gaussian(1))
-    plan = planner.plan(world, to_six(), torch.zeros(2, 1), generator=torch.Generator().manual_seed(0))
-    assert plan.extras["path_lengths"].tolist() == ([2, 2] if jumps else [6, 6])
-    if jumps:
-        assert plan.cost[0].item() == pytest.approx(2 + 1.9, abs=1.2)
-    assert plan.model_calls % 201 == 0, "the samples and the most likely outcome"
-    with pytest.raises(PlannerError, match="generator: LatentAStar samples"):
-        planner.plan(world, to_six(), torch.zeros(2, 1))
-
-
-def test_a_latent_that_changes_nothing_costs_nothing() -> None:
-    free = torch.from_numpy(np.random.default_rng(2).random((12, 12)) > 0.25)
-    world = GridWorld(free)
-
-    class Noisy(Cliff):
-        actions = world.actions
-
-        def step(self, state: Tensor, action: Tensor, latent: Tensor) -> Tensor:
-            return world.step(state, action)
-
-    start, goal = random_cells(free, 5, rng := np.random.default_rng(0)), aim(random_cells(free, 5, rng))
-    plan = LatentAStar(resolution=0.5).plan(world, goal, start)
-    noisy = LatentAStar(resolution=0.5, risk=WORST).plan(Noisy(actions=world.actions), goal, start)
-    for name in ("actions", "states", "cost", "complete"):
-        assert torch.equal(getattr(plan, name), getattr(noisy, name)), name
-    assert noisy.model_calls == 2 * plan.model_calls
-
-
 def test_chunks_change_nothing() -> None:
     world, start, _, goal, settings, _ = random_lattice(20)
     plans = [LatentAStar(chunk=chunk, **settings).plan(world, goal, start) for chunk in (1, 36, 4096)]
@@ -454,31 +375,6 @@ def _restarted(meter):  # type: ignore[no-untyped-def]
     """The meter's default start is the real clock's."""
     meter.started = 0.0
     return meter
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_heaps_of_many_problems_pop_in_order(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    frontiers, expected = Frontiers(3, weight=2.0), [[], [], []]
-    for _ in range(60):
-        problems = np.sort(rng.integers(0, 3, 40))
-        steps, estimates = rng.integers(0, 50, 40) / 2, rng.integers(0, 50, 40) / 4
-        none = np.full(40, -1)
-        made = frontiers.add(
-            Offers(problems, none, none, rng.integers(-(2**62), 2**62, 40), steps, estimates, np.zeros(40))
-        )
-        assert (np.diff(made) == 1).all()
-        for problem, key in zip(problems, steps + 2 * estimates, strict=True):
-            expected[problem].append(float(key))
-        most = int(rng.integers(1, 60))
-        popped = frontiers.pop(most, 10**9)
-        for problem, waiting in enumerate(expected):
-            keys = frontiers.nodes["key"][popped[frontiers.nodes["problem"][popped] == problem]]
-            waiting.sort()
-            assert keys.tolist() == waiting[: len(keys)]
-            assert len(keys) == min(most, len(waiting))
-            del waiting[: len(keys)]
-    assert len(frontiers.waiting()) == sum(map(len, expected))
 
 
 @pytest.mark.parametrize(
