@@ -63,9 +63,10 @@ def take_turns(rivals: Mapping[Name, Callable[[], Result]], repeats: int) -> dic
     return results
 
 
-def seconds_per_call(call: Callable[[], Any], seconds: float) -> float:
+def seconds_per_call(call: Callable[[], Any], seconds: float, warm_up: bool = True) -> float:
     """Calls a function for at least so many seconds, after one call that doesn't count; returns seconds per call."""
-    call()
+    if warm_up:
+        call()
     calls, begun = 0, time.perf_counter()
     while True:
         call()

@@ -4,6 +4,8 @@ python scripts/benchmark.py worlds --seed 0 --json out/worlds.json
 
 python scripts/benchmark.py agents --agent runs/giant --json out/agents.json
 
+python scripts/benchmark.py planners --only grid trees --json out/planners.json
+
 A row marked noisy has a median over twice its minimum: the machine had something else to do, so measure again.
 """
 
@@ -15,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scripts import _benchmark_agents, _benchmark_worlds
+from scripts import _benchmark_agents, _benchmark_planners, _benchmark_worlds
 from scripts._cli import Flat, run
 from scripts._machine import use_one_thread
 
@@ -32,7 +34,12 @@ def agents(options: Flat[_benchmark_agents.Options]) -> None:
     _benchmark_agents.benchmark(options)
 
 
-BENCHMARKS: dict[str, Callable[..., None]] = {"worlds": worlds, "agents": agents}
+def planners(options: Flat[_benchmark_planners.Options]) -> None:
+    """Our planners beside the field's libraries, in one run; `make bench` installs them and runs it."""
+    _benchmark_planners.benchmark(options)
+
+
+BENCHMARKS: dict[str, Callable[..., None]] = {"worlds": worlds, "agents": agents, "planners": planners}
 """Subcommands; a new benchmark is one file and one line here."""
 
 

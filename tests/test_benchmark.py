@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 import torch
 
 from hjepa.agent import Agent
-from scripts import _benchmark_worlds, _machine, benchmark
+from scripts import _benchmark_grid, _benchmark_planners, _benchmark_worlds, _machine, _rivals, benchmark
 from scripts._timing import Timing, print_columns, seconds_per_call, take_turns
 from worlds import Map, PointMaze
 
@@ -127,6 +129,9 @@ def test_agents(small_folder: Path, capsys: Capture) -> None:
         ("agents --map none.txt --agent FOLDER", "none.txt"),
         ("agents --batch 0 --agent FOLDER", "--batch must be at least 1"),
         ("agents --repeats 0 --agent FOLDER", "--repeats must be at least 1, not 0"),
+        ("planners --repeats 0", "--repeats must be at least 1, not 0"),
+        ("planners --seconds 0", "--seconds must be positive, not 0"),
+        ("planners --threads 0", "--threads must be 1 .. "),
     ],
 )
 def test_mistakes_get_one_line(args: str, hint: str, small_folder: Path, capsys: Capture) -> None:
@@ -134,6 +139,82 @@ def test_mistakes_get_one_line(args: str, hint: str, small_folder: Path, capsys:
         benchmark.start(args.replace("FOLDER", str(small_folder)).split())
     message = capsys.readouterr().err
     assert caught.value.code == 2 and hint in message and message.count("\n") == 1
+
+
+ROW = {
+    *("family", "case", "sizes", "rival", "unit", "ms_best", "ms_median", "per_second_best", "per_second_median"),
+    *("ratio_best", "ratio_median", "answer", "noisy", "target", "met"),
+}
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No peer is installed."""
+    monkeypatch.setattr(_rivals, "installed", lambda peer: False)
+    monkeypatch.setattr(_benchmark_planners, "installed", lambda peer: False)
+
+
+QUICK = "planners --sizes quick --seconds 0.001 --repeats 2 --threads 1"
+
+
+def test_planners_without_peers(alone: None, tmp_path: Path, capsys: Capture) -> None:
+    torch.set_num_threads(1)
+    cores = os.sched_getaffinity(0)
+    benchmark.start(f"{QUICK} --json {tmp_path / 'planners.json'}".split())
+    result = json.loads((tmp_path / "planners.json").read_text())
+    assert set(result) == {"options", "device", "machine", "skipped", "failures", "rows"}
+    assert result["options"]["sizes"] == "quick" and result["device"] == "cpu" and result["failures"] == []
+    assert result["skipped"] == list(_rivals.PEERS)
+    assert {row["family"] for row in result["rows"]} == set(_benchmark_planners.FAMILIES)
+    cases = {row["case"]: row for row in result["rows"] if row["rival"] == "ours"}
+    for row in result["rows"]:
+        ours = cases[row["case"]]
+        assert set(row) == ROW and 0 < row["ms_best"] <= row["ms_median"]
+        assert row["ratio_best"] == pytest.approx(row["ms_best"] / ours["ms_best"])
+        assert row["ratio_median"] == pytest.approx(row["ms_median"] / ours["ms_median"])
+        assert row["per_second_best"] / ours["per_second_best"] == pytest.approx(1 / row["ratio_best"])
+    captured = capsys.readouterr()
+    assert "skipped: mctx is not installed (make bench installs it)" in captured.err.splitlines()
+    assert all(name in captured.out and name in captured.err for name in cases)
+    assert torch.get_num_threads() == 1 and os.sched_getaffinity(0) == cores
+
+
+def test_only_some_planners(alone: None, capsys: Capture) -> None:
+    benchmark.start(f"{QUICK} --only gradient".split())
+    out = capsys.readouterr().out
+    assert "Adam" in out and "A*" not in out and "MCTS" not in out
+
+
+def test_a_failure_of_ours_is_told_at_the_end(
+    alone: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Capture
+) -> None:
+    monkeypatch.setattr(_benchmark_grid, "GridPlanner", None)
+    monkeypatch.setattr(_benchmark_grid, "make_queries", lambda blocked, count: [((0, 0), (1, 1))])
+    with pytest.raises(SystemExit) as caught:
+        benchmark.start(f"{QUICK} --only grid gradient --json {tmp_path / 'p.json'}".split())
+    captured = capsys.readouterr()
+    assert caught.value.code == 2 and "error: ours failed at: A* on 96 x 96 cells" in captured.err
+    assert "ours failed: TypeError" in captured.out and "Adam" in captured.out
+    assert {failure["rival"] for failure in json.loads((tmp_path / "p.json").read_text())["failures"]} == {"ours"}
+
+
+@pytest.mark.parametrize("kind", ["random", "rooms"])
+def test_every_grid_library_finds_the_same_costs(kind: _benchmark_grid.Kind) -> None:
+    case = _benchmark_grid.case(kind, 64)
+    builds = {rival.name: rival.build for rival in case.rivals if rival.name in ("networkx A*", "scipy Dijkstra")}
+    builds |= {"C": case.rivals[0].build} if shutil.which("cc") else {}
+    ours = case.ours()
+    expected = ours.answer(ours.call())
+    for build in builds.values():
+        rival = build()
+        assert rival.answer(rival.call()) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    found = _rivals.compare(_benchmark_grid.case("rooms", 32), 1, 0.001)
+    assert found.failures["C, binary heap"].endswith("no C compiler: the reference needs a `cc` on the PATH")
+    assert len(found.rows) >= 2
 
 
 def test_a_missing_ogbench_is_named_with_its_command(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
