@@ -15,7 +15,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,6 +29,7 @@ from planners.graph_kernels import (
     Longs,
     Memory,
     Question,
+    Reals,
     balls,
     search,
     tarjan,
@@ -59,22 +60,37 @@ class SearchGraph:
     Attributes:
         indptr: [N+1] node ``i`` owns the edges ``indptr[i] : indptr[i+1]``.
         targets: [E] where each edge ends; ascending within a node.
-        costs: [E] cost of each edge, world steps.
+        costs: [E] cost of each edge, world steps; in single or double precision.
     """
 
     indptr: Longs
     targets: Ints
-    costs: Floats
+    costs: Reals
 
     @classmethod
-    def from_edges(cls, num_nodes: int, sources: ArrayLike, targets: ArrayLike, costs: ArrayLike) -> SearchGraph:
+    def from_edges(
+        cls,
+        num_nodes: int,
+        sources: ArrayLike,
+        targets: ArrayLike,
+        costs: ArrayLike,
+        precision: type[np.float32] | type[np.float64] = np.float32,
+    ) -> SearchGraph:
         """Builds a graph from [E] edges in any order; of parallel edges the cheapest is kept.
+
+        Args:
+            num_nodes: N.
+            sources: [E] where each edge begins.
+            targets: [E] where each edge ends.
+            costs: [E] of each edge, world steps.
+            precision: of the costs and of the points of a heuristic. Single halves the memory; with double, the
+                cheapest of paths that differ by less than a millionth is found.
 
         Raises:
             GraphError: lengths differ, a node is out of range, or a cost is negative, infinite or NaN.
         """
         begin, end = _nodes("sources", sources, num_nodes), _nodes("targets", targets, num_nodes)
-        price = np.ascontiguousarray(costs, np.float32).reshape(-1)
+        price: NDArray[Any] = np.ascontiguousarray(costs, precision).reshape(-1)
         if not len(begin) == len(end) == len(price):
             raise GraphError(f"edges need as many sources as targets and costs: {len(begin)}, {len(end)}, {len(price)}")
         if not (np.isfinite(price) & (price >= 0)).all():
@@ -211,7 +227,7 @@ def shortest_path(
     targets: ArrayLike,
     target_costs: ArrayLike,
     *,
-    embedding: Floats | None = None,
+    embedding: Reals | None = None,
     goal_embedding: ArrayLike | None = None,
     weight: float = 1.0,
     limit: float = math.inf,
@@ -379,12 +395,13 @@ def _extra(graph: SearchGraph, extra: ArrayLike | None) -> Floats:
     return price
 
 
-def _heuristic(graph: SearchGraph, embedding: Floats | None, goal: ArrayLike | None) -> tuple[Floats, Floats]:
+def _heuristic(graph: SearchGraph, embedding: Reals | None, goal: ArrayLike | None) -> tuple[Reals, Reals]:
     if embedding is None and goal is None:
         return _NO_EMBEDDING, _NO_EXTRA
     if embedding is None or goal is None:
         raise GraphError("a heuristic needs both embedding and goal_embedding")
-    points, point = np.ascontiguousarray(embedding, np.float32), np.ascontiguousarray(goal, np.float32).reshape(-1)
+    points: Reals = np.ascontiguousarray(embedding, graph.costs.dtype)
+    point: Reals = np.ascontiguousarray(goal, graph.costs.dtype).reshape(-1)
     if points.shape != (graph.num_nodes, len(point)):
         raise GraphError(f"embedding must be [{graph.num_nodes}, {len(point)}], not {list(points.shape)}")
     return points, point

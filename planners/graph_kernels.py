@@ -17,6 +17,8 @@ Ints = NDArray[np.int32]
 Longs = NDArray[np.int64]
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
+Reals = NDArray[np.floating]
+"""In single or double precision."""
 
 
 # What a search knows of a node: 64 bytes, one line of the processor's cache. The fields up to ``place`` hold only if
@@ -50,12 +52,12 @@ class Question(NamedTuple):
 
     indptr: Longs
     targets: Ints
-    costs: Floats
+    costs: Reals
     extra: Floats
     sources: Longs
     source_costs: Doubles
-    embedding: Floats
-    goal_embedding: Floats
+    embedding: Reals
+    goal_embedding: Reals
     weight: float
     limit: float
     max_expanded: int
