@@ -20,7 +20,7 @@ from planners.base import Budget, Meter, Recorder
 from planners.candidates import PlannerError, require_positive
 from planners.finite_model import FiniteModel
 from planners.risk import MEAN, Risk
-from planners.value_iteration_kernels import Rules, Solution, Tables, begin, sweep
+from planners.value_iteration_kernels import Rules, Solution, Tables, begin, evaluate, improve, raise_above
 
 Ints = NDArray[np.int32]
 Longs = NDArray[np.int64]
@@ -115,7 +115,7 @@ def value_iteration(
     if not 0 < discount <= 1:
         raise PlannerError(f"value_iteration's discount must be in (0, 1], not {discount!r}")
     tables = Tables(model.next_states, model.chances, model.costs, *model.incoming)
-    rules = Rules(float(risk.tail), float(discount), float(give_up))
+    rules = Rules(float(risk.tail), float(discount), float(give_up), False)
     iteration = _Iteration(tables, rules, _goal_masks(goals, model.num_states), tolerance, recorder)
     threads = max(1, min(workers or os.cpu_count() or 1, len(iteration.arrived)))
     with ThreadPoolExecutor(threads) as pool:
@@ -130,6 +130,7 @@ class _Iteration:
         arrived: [G, S] masks of the goals.
         values: [G, S] values, which never rise while they are improved.
         actions: [G, S] the policy.
+        steps: [G, S] how many steps the first policy takes.
         improving: [G] whether the first policy is evaluated.
         converged: [G] whether its best improvement is found.
         sweeps: done so far.
@@ -142,6 +143,7 @@ class _Iteration:
             tables, rules, arrived, tolerance, recorder,
         )  # fmt: skip
         self.values, self.actions = np.zeros(arrived.shape), np.full(arrived.shape, -1, np.int32)
+        self.steps = np.zeros(arrived.shape)
         self.improving, self.converged = np.zeros(len(arrived), np.bool_), np.zeros(len(arrived), np.bool_)
         self.sweeps = 0
 
@@ -151,7 +153,7 @@ class _Iteration:
         self._record()
         while not self.converged.all() and self.sweeps < max_sweeps and not meter.exhausted():
             active = np.flatnonzero(~self.converged)
-            settled = active[np.array(list(each(self._sweep, active))) <= self.tolerance]  # type: ignore[call-overload]
+            settled = active[list(each(self._sweep, active))]  # type: ignore[call-overload]
             self.converged[settled] = self.improving[settled]
             self.improving[settled] = True
             self.sweeps += 1
@@ -159,10 +161,18 @@ class _Iteration:
             self._record()
 
     def _solution(self, goal: int) -> Solution:
-        return Solution(self.values[goal], self.actions[goal], self.arrived[goal])
+        return Solution(self.values[goal], self.actions[goal], self.steps[goal], self.arrived[goal])
 
-    def _sweep(self, goal: int) -> float:
-        return float(sweep(self.tables, self.rules, self._solution(goal), bool(self.improving[goal])))
+    def _sweep(self, goal: int) -> bool:
+        """Whether a sweep of one goal's values settled what it works on."""
+        solution = self._solution(goal)
+        if self.improving[goal]:
+            return bool(improve(self.tables, self.rules, solution) <= self.tolerance)
+        error, steps = evaluate(self.tables, self.rules, solution)
+        settled = bool(error <= self.tolerance and steps <= 0.5)
+        if settled:
+            raise_above(self.rules, solution, error)
+        return settled
 
     def _record(self) -> None:
         if self.recorder is not None:

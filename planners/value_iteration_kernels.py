@@ -1,7 +1,7 @@
 """The compiled loops behind :mod:`planners.value_iteration`, for one goal at a time and without the interpreter lock.
 
-Values only fall while they are iterated, because they begin at the cost of a policy that surely arrives: so they stay
-right where some steps cost nothing, and at any time belong to a policy at least that good (Bertsekas and Yu, 2016).
+Values begin at (a little above) the cost of a policy that surely arrives, and only fall from there: so they stay right
+where some steps cost nothing, and at any time there is a policy at least that good (Bertsekas and Yu, 2016).
 """
 
 from __future__ import annotations
@@ -35,18 +35,34 @@ class Tables(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """What a value is: the tail of the :class:`planners.risk.Risk`, the discount, and what giving up costs."""
+    """What a value is.
+
+    Attributes:
+        tail: of the :class:`planners.risk.Risk`.
+        discount: weight of each further step.
+        give_up: what giving up costs, and being nowhere.
+        unit_costs: whether every step costs 1 instead of its own cost.
+    """
 
     tail: float
     discount: float
     give_up: float
+    unit_costs: bool
 
 
 class Solution(NamedTuple):
-    """One goal's [S] values, [S] actions (-1 where there is none), and [S] mask of the states where it is reached."""
+    """What is known for one goal.
+
+    Attributes:
+        values: [S] costs to go.
+        actions: [S] the policy; -1 where there is no action.
+        steps: [S] how many steps the first policy takes.
+        arrived: [S] where the goal is reached.
+    """
 
     values: Doubles
     actions: Ints
+    steps: Doubles
     arrived: Mask
 
 
@@ -55,7 +71,8 @@ def _outcome(tables, rules, values, state, action, outcome):  # type: ignore[no-
     """The chance of an outcome, and the cost of its step and of all that follows."""
     after = tables.next_states[state, action, outcome]
     follows = values[after] if after >= 0 else rules.give_up
-    return tables.chances[state, action, outcome], tables.costs[state, action, outcome] + rules.discount * follows
+    price = 1.0 if rules.unit_costs else tables.costs[state, action, outcome]
+    return tables.chances[state, action, outcome], price + rules.discount * follows
 
 
 @njit(cache=True, nogil=True)
@@ -109,7 +126,7 @@ def _spread(tables, rules, blocked, solution):  # type: ignore[no-untyped-def]  
     the worst case: there must be none.) Exact where there is one outcome, and for the worst case (Knuth, 1977).
     """
     states, actions, outcomes = tables.chances.shape
-    values, choice, arrived = solution
+    values, choice, _, arrived = solution
     waiting, outside = np.zeros((states, actions), np.int32), np.ones((states, actions))
     for state in range(states):
         values[state], choice[state] = np.inf, -1
@@ -146,7 +163,7 @@ def begin(tables, rules, solution):  # type: ignore[no-untyped-def]  # pragma: n
     forever, and only dead ends are lost. Else whatever cannot arrive is, which may bar the way for others: hence the
     repetition.
     """
-    values, choice, arrived = solution
+    values, choice, steps, arrived = solution
     lost = np.zeros(len(values), np.bool_)
     blocked = np.zeros(tables.chances.shape[:2], np.bool_)
     found = [state for state in range(0)]
@@ -177,30 +194,59 @@ def begin(tables, rules, solution):  # type: ignore[no-untyped-def]  # pragma: n
     for state in range(len(values)):
         if not lost[state]:
             values[state] = min(values[state], ceiling)
+    steps[:] = 0.0
 
 
 @njit(cache=True, nogil=True)
-def sweep(tables, rules, solution, improve):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Updates all values in place, the lowest first (Gauss-Seidel); returns the largest change.
+def evaluate(tables, rules, solution):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Updates the values and the steps of the policy, the lowest first; returns the largest change of each."""
+    values, choice, steps, _ = solution
+    counting = Rules(rules.tail, rules.discount, 0.0, True)
+    most, most_steps = 0.0, 0.0
+    for state in np.argsort(values):
+        if choice[state] < 0:
+            continue
+        value = min(rules.give_up, action_value(tables, rules, values, state, choice[state], False))
+        count = action_value(tables, counting, steps, state, choice[state], False)
+        most, most_steps = max(most, abs(value - values[state])), max(most_steps, abs(count - steps[state]))
+        values[state], steps[state] = value, count
+    return most, most_steps
 
-    Without ``improve``, the policy is kept and only evaluated. An action is replaced only by a better one, never by
-    one as good: among equals that cost nothing, some lead round in circles.
+
+@njit(cache=True, nogil=True)
+def raise_above(rules, solution, error):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Raises values that changed by ``error`` in their last evaluation, so that no further one would raise them.
+
+    If ``T V <= V + error`` and the steps ``N`` changed by at most a half, then ``V + 2 * error * N`` is such, for any
+    risk that is subadditive.
     """
-    values, choice, arrived = solution
+    values, _, steps, _ = solution
+    for state in range(len(values)):
+        if steps[state] > 0.0:
+            values[state] = min(rules.give_up, values[state] + 2.0 * error * steps[state])
+
+
+@njit(cache=True, nogil=True)
+def improve(tables, rules, solution):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Updates the policy and its values in place, the lowest first (Gauss-Seidel); returns the largest change.
+
+    An action is replaced only by a better one, never by one as good: among equals that cost nothing, some lead round
+    in circles.
+    """
+    values, choice, _, arrived = solution
     largest = 0.0
     for state in np.argsort(values):
-        if arrived[state] or values[state] == np.inf or (choice[state] < 0 and not improve):
+        if arrived[state] or values[state] == np.inf:
             continue
         best, action = rules.give_up, -1
         if choice[state] >= 0:
             value = action_value(tables, rules, values, state, choice[state], False)
-            if value < best or not improve:
-                best, action = min(value, best), choice[state]
-        if improve:
-            for other in range(tables.chances.shape[1]):
-                value = action_value(tables, rules, values, state, other, False)
-                if value < best * (1.0 - ROUNDING):
-                    best, action = value, other
+            if value < best:
+                best, action = value, choice[state]
+        for other in range(tables.chances.shape[1]):
+            value = action_value(tables, rules, values, state, other, False)
+            if value < best * (1.0 - ROUNDING):
+                best, action = value, other
         largest = max(largest, abs(best - values[state]))
         values[state], choice[state] = best, action
     return largest
