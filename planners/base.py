@@ -157,20 +157,42 @@ class Budget:
 
 @dataclass
 class Meter:
-    """What has been spent of a :class:`Budget` so far."""
+    """What has been spent of a :class:`Budget` so far.
+
+    Attributes:
+        budget: the bounds.
+        model_calls: states passed through the dynamics.
+        iterations: rounds that are done.
+        started: clock at the start, seconds.
+        lap_seconds: how long the latest lap took; the next one is expected to take as long.
+    """
 
     budget: Budget
     model_calls: int = 0
     iterations: int = 0
     started: float = field(default_factory=time.perf_counter)
+    lap_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._lap_started = time.perf_counter()
+
+    def lap(self) -> None:
+        """Ends a lap: a piece of work that is done or left as a whole, such as a round or one pass of the model."""
+        now = time.perf_counter()
+        self.lap_seconds, self._lap_started = now - self._lap_started, now
+
+    def out_of_time(self) -> bool:
+        """True once another lap would end too late; without laps, once the seconds are spent."""
+        seconds = self.budget.seconds
+        return seconds is not None and time.perf_counter() - self.started + self.lap_seconds >= seconds
 
     def exhausted(self) -> bool:
-        """True once any bound of the budget is reached."""
+        """True once any bound of the budget is reached, or would be before the end of another lap."""
         bound = self.budget
         return (
             (bound.iterations is not None and self.iterations >= bound.iterations)
             or (bound.model_calls is not None and self.model_calls >= bound.model_calls)
-            or (bound.seconds is not None and time.perf_counter() - self.started >= bound.seconds)
+            or self.out_of_time()
         )
 
 

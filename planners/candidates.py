@@ -6,16 +6,24 @@ that many steps, so that a horizon of 12 with ``hold=3`` has 4 free actions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import inf
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
-from planners.base import AnyDynamics, Box, Cost, Dynamics, Meter, Plan, Recorder, rollout
+from planners.base import AnyDynamics, Box, Cost, Meter, Plan, Recorder
+from planners.imagination import Imagination, Precision
 from planners.outcomes import ConstrainedCost, Outcomes, scores
 from planners.risk import MEAN, Risk
 from planners.scenarios import Scenarios
+
+CPU_ROWS = 1024
+"""Rows of one pass on a CPU, by default: what a pass writes then stays in the cache of one or two cores."""
+DEVICE_ROWS = 1 << 18
+"""Rows of one pass on another device, by default: enough to fill it, and a bound on its memory."""
 
 
 class PlannerError(ValueError):
@@ -45,10 +53,14 @@ def white_noise(shape: tuple[int, ...], like: Tensor, generator: torch.Generator
 
 
 def hold_actions(free: Tensor, hold: int, horizon: int) -> Tensor:
-    """[..., F, A] free actions to [..., H, A] actions, each repeated ``hold`` times and the last one cut short."""
-    if hold == 1:
-        return free
-    return free.repeat_interleave(hold, dim=-2)[..., :horizon, :]
+    """[..., F, A] free actions to [..., H, A] actions, each repeated ``hold`` times and the last one cut short.
+
+    The actions of one time lie together in memory, as a roll-out reads them.
+    """
+    by_time = free.movedim(-2, 0).contiguous()
+    if hold > 1:
+        by_time = by_time.repeat_interleave(hold, 0)[:horizon]
+    return by_time.movedim(0, -2)
 
 
 def free_actions(warm_start: Tensor | None, batch: int, horizon: int, hold: int, box: Box) -> Tensor | None:
@@ -72,14 +84,15 @@ class Evaluator:
         horizon: steps, H.
         hold: steps for which a free action is repeated.
         meter: what has been spent.
-        recorder: receives every pass as one record: its iteration, states, actions and totals.
+        recorder: receives every call as one record: its iteration, states, actions and totals.
         kind: the kind of those records.
-        chunk: most rows (problems x candidates x scenarios) in one pass of the model; never less than one candidate
-            of every problem.
+        chunk: most rows (problems x candidates x scenarios) in one pass of the model, to bound memory; never less than
+            one candidate of every problem. None is what suits the device; with gradients on, everything at once.
         risk: what a candidate's costs in all scenarios count as.
         scenarios: of the dynamics' latent variable (see :func:`planners.scenarios.draw_scenarios`); None without one.
+        precision: in which the model computes. A plan is always rolled out and priced in full precision.
         best: [B, 1] the best so far, None before the first candidates.
-        latest: [B, N] scores of the latest candidates.
+        cut: whether the time was up before all of the latest candidates were scored.
     """
 
     dynamics: AnyDynamics
@@ -93,54 +106,63 @@ class Evaluator:
     chunk: int | None = None
     risk: Risk = MEAN
     scenarios: Scenarios | None = None
+    precision: Precision = "full"
     best: Outcomes | None = None
-    latest: Tensor | None = None
+    cut: bool = False
+
+    def __post_init__(self) -> None:
+        self._imagine = Imagination(self.dynamics, self.scenarios, self.precision)
 
     def __call__(self, free: Tensor) -> Tensor:
         """[B, N] scores of [B, N, F, A] candidates, the lower the better, differentiable.
 
         A score is the candidate's total, unless there is a constraint (see :func:`planners.outcomes.scores`). NaN
-        counts as infinite.
+        counts as infinite, and so does a candidate that was left out because the time is up; the first pass never is.
         """
-        width = free.shape[1] if self.chunk is None else max(1, self.chunk // (len(self.start) * self._fan))
-        parts = [self._score(part) for part in free.split(width, dim=1)]
-        totals = torch.cat([total for total, _ in parts], 1)
-        violations = [violation for _, violation in parts if violation is not None]
-        result = scores(totals, torch.cat(violations, 1) if violations else None)
-        self.latest = result.detach()
-        return result
+        count, passes, seen = free.shape[1], [], []
+        for part in free.split(self._width(count), dim=1):
+            self.cut = bool(passes) and self.meter.out_of_time()
+            if self.cut:
+                break
+            outcomes = self._outcomes(hold_actions(part, self.hold, self.horizon))
+            passes.append((outcomes.totals, outcomes.violations))
+            self._remember(outcomes.detach())
+            if self.recorder is not None:
+                seen.append(Outcomes.combine(Tensor.clone, outcomes.detach()))
+        self._record(seen)
+        totals, violations = zip(*passes, strict=True)
+        return pad(
+            scores(_join(totals), _join(violations)), (0, count - sum(each.shape[1] for each in totals)), value=inf
+        )
+
+    def _width(self, count: int) -> int:
+        """Candidates of every problem in one pass."""
+        rows = self.chunk
+        if rows is None:
+            if torch.is_grad_enabled():
+                return count
+            rows = CPU_ROWS if self.start.device.type == "cpu" else DEVICE_ROWS
+        return max(1, rows // (len(self.start) * self._fan))
 
     @property
     def _fan(self) -> int:
         """Roll-outs per candidate."""
         return 1 if self.scenarios is None else self.scenarios.count
 
-    def _score(self, free: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The [B, N] totals of one pass, and its violations where there is a constraint."""
-        actions = hold_actions(free, self.hold, self.horizon)
-        outcomes = self._imagine(actions)
-        self.meter.model_calls += actions.shape[0] * actions.shape[1] * actions.shape[2] * self._fan
-        self._remember(outcomes.detach())
-        return outcomes.totals, outcomes.violations
-
-    def _imagine(self, actions: Tensor) -> Outcomes:
-        """What [B, N, H, A] candidates lead to."""
-        if self.scenarios is None:
-            dynamics = cast(Dynamics, self.dynamics)
-            states = rollout(dynamics, self.start[:, None].expand(-1, actions.shape[1], -1), actions)
-            return Outcomes(self._total(self.cost, states, actions), actions, states, self._violations(states, actions))
-        states, chances = self.scenarios.rollout(self.start, actions)
-        doing = actions[:, :, None].expand(-1, -1, self._fan, -1, -1)
-        costs, violations = self._total(self.cost, states, doing), self._violations(states, doing)
-        if violations is not None:
-            violations = self.risk(violations, chances)
-        return Outcomes(self.risk(costs, chances), actions, states, violations, costs, chances)
-
-    def _violations(self, states: Tensor, actions: Tensor) -> Tensor | None:
-        if not isinstance(self.cost, ConstrainedCost):
-            return None
-        constraint = self.cost.constraint
-        return self._total(lambda *imagined: constraint(*imagined).clamp(min=0), states, actions)
+    def _outcomes(self, actions: Tensor) -> Outcomes:
+        """What [B, N, H, A] candidates lead to, counted and timed."""
+        states, chances = self._imagine(self.start, actions)
+        doing = actions if self.scenarios is None else actions.unsqueeze(2)
+        costs, violations = self._total(self.cost, states, doing), None
+        if isinstance(self.cost, ConstrainedCost):
+            violations = self._total(self.cost.violation, states, doing)
+        outcomes = Outcomes(costs, actions, states, violations)
+        if self.scenarios is not None:
+            weighed = None if violations is None else self.risk(violations, chances)
+            outcomes = Outcomes(self.risk(costs, chances), actions, states, weighed, costs, chances)
+        self.meter.model_calls += states[..., 1:, 0].numel()
+        self._lap()
+        return outcomes
 
     @staticmethod
     def _total(cost: Cost, states: Tensor, actions: Tensor) -> Tensor:
@@ -148,12 +170,22 @@ class Evaluator:
         total = cost(states, actions).sum(-1)
         return torch.where(total.isnan(), torch.inf, total)
 
+    def _lap(self) -> None:
+        if self.meter.budget.seconds is not None and self.start.device.type != "cpu":
+            # What is still queued on the device takes time, too.
+            torch.accelerator.synchronize(self.start.device)
+        self.meter.lap()
+
     def _remember(self, outcomes: Outcomes) -> None:
         found = outcomes.cheapest()
         self.best = found if self.best is None else self.best.or_better(found)
-        if self.recorder is not None:
-            arrays = {"states": outcomes.states, "actions": outcomes.actions, "totals": outcomes.totals}
-            self.recorder.record(self.kind, iteration=self.meter.iterations, **arrays)
+
+    def _record(self, passes: list[Outcomes]) -> None:
+        if self.recorder is None:
+            return
+        seen = Outcomes.combine(lambda *values: torch.cat(values, 1), *passes)
+        arrays = {"states": seen.states, "actions": seen.actions, "totals": seen.totals}
+        self.recorder.record(self.kind, iteration=self.meter.iterations, **arrays)
 
     def plan(self, complete: bool, **extras: object) -> Plan:
         """The best so far, as a plan; raises a :class:`PlannerError` before the first candidates.
@@ -164,12 +196,21 @@ class Evaluator:
         """
         if self.best is None:
             raise PlannerError("a plan needs at least one candidate")
-        best = Outcomes.combine(lambda values: values.squeeze(1), self.best)
+        best = self.best
+        if self.precision != "full":
+            best = replace(self, precision="full")._outcomes(best.actions)
+        best = Outcomes.combine(lambda values: values.squeeze(1), best)
         states, more = best.states, dict(extras)
         if best.costs is not None:
-            more |= {"outcomes": best.costs, "chances": best.chances, "scenario_states": states}
+            chances = torch.full_like(best.costs, 1 / self._fan) if best.chances is None else best.chances
+            more |= {"outcomes": best.costs, "chances": chances, "scenario_states": states}
             states = states[torch.arange(len(states), device=states.device), best.nearest_scenario()]
         if best.violations is not None:
             more["violation"] = best.violations
         done = torch.full((len(states),), complete, device=states.device)
         return Plan(best.actions, states, best.totals, done, self.meter.model_calls, more)
+
+
+def _join(parts: Sequence[Tensor | None]) -> Tensor | None:
+    """[B, N] from the arrays of several passes; None if they are."""
+    return torch.cat([part for part in parts if part is not None], 1) if parts[0] is not None else None

@@ -29,6 +29,10 @@ class ConstrainedCost:
         """[B, ..., T+1, D] states and [B, ..., T, A] actions to [B, ..., T+1] costs, without the constraint."""
         return self.cost(states, actions)
 
+    def violation(self, states: Tensor, actions: Tensor) -> Tensor:
+        """[B, ..., T+1, D] states and [B, ..., T, A] actions to [B, ..., T+1] violations, none of them negative."""
+        return self.constraint(states, actions).clamp(min=0)
+
 
 @final
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Outcomes:
         states: [B, N, H+1, D] the states predicted for them; [B, N, S, H+1, D] in S scenarios.
         violations: [B, N] by how much they break the constraint; None without one.
         costs: [B, N, S] their cost in every scenario; None without scenarios.
-        chances: [B, N, S] the probabilities of the scenarios; None without scenarios.
+        chances: [B, N, S] the probabilities of the scenarios; None without scenarios, or where all are alike.
     """
 
     totals: Tensor
@@ -82,12 +86,12 @@ class Outcomes:
 
     def nearest_scenario(self) -> Tensor:
         """[B, N] the possible scenario whose cost is nearest to the total: the one that stands for the candidate."""
-        if self.costs is None or self.chances is None:
+        if self.costs is None:
             return torch.zeros_like(self.totals, dtype=torch.long)
         gap = (self.costs - self.totals[..., None]).abs()
         # Infinite costs under an infinite total: nothing is nearer.
         gap = torch.where(gap.isnan(), 0.0, gap)
-        return torch.where(self.chances > 0, gap, torch.inf).argmin(-1)
+        return (gap if self.chances is None else torch.where(self.chances > 0, gap, torch.inf)).argmin(-1)
 
 
 def _like(flags: Tensor, values: Tensor) -> Tensor:

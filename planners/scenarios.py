@@ -36,21 +36,20 @@ class Scenarios:
         """Number of scenarios, S."""
         return self.draws.shape[1]
 
-    def rollout(self, start: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, D] starts and [B, N, H, A] actions to [B, N, S, H+1, D] states and the [B, N, S] chances of scenarios.
+    def latents(self, state: Tensor, action: Tensor, time: int) -> Tensor:
+        """[B, N, S, D] states and [B, N, S, A] actions to the [B, N, S] modes, or [B, N, S, Z] values, of a step."""
+        draw = self.draws[:, None, :, time]
+        if isinstance(self.dynamics.latents, Categorical) and not self._enumerated:
+            cumulative = self._prior(state, action).cumsum(-1)
+            # Rounding may leave the last cumulative probability below 1.
+            return (draw[..., None] >= cumulative[..., :-1]).sum(-1)
+        return draw.expand(*state.shape[:-1], *draw.shape[3:])
 
-        The states are differentiable; the chances are not.
-        """
-        shape = (*actions.shape[:2], self.count)
-        states = [start[:, None, None].expand(*shape, -1)]
-        chances = torch.full(shape, 1.0 if self._enumerated else 1 / self.count, device=start.device, dtype=start.dtype)
-        for now, draw in zip(actions.unbind(2), self.draws[:, None].unbind(3), strict=True):
-            state, action = states[-1], now[:, :, None].expand(*shape, -1)
-            latent = self._latent(state, action, draw)
-            if self._enumerated:
-                chances = chances * self._prior(state, action).gather(-1, latent[..., None]).squeeze(-1)
-            states.append(self.dynamics.step(state, action, latent))
-        return torch.stack(states, -2), chances
+    def chances(self, state: Tensor, action: Tensor, latent: Tensor) -> Tensor | None:
+        """[B, N, S] probabilities of a step's modes; None if they were drawn, which makes all scenarios alike."""
+        if not self._enumerated:
+            return None
+        return self._prior(state, action).gather(-1, latent[..., None]).squeeze(-1)
 
     @property
     def _enumerated(self) -> bool:
@@ -60,14 +59,6 @@ class Scenarios:
     def _prior(self, state: Tensor, action: Tensor) -> Tensor:
         """[B, N, S, n] probabilities of the modes."""
         return self.dynamics.log_prior(state, action).exp()
-
-    def _latent(self, state: Tensor, action: Tensor, draw: Tensor) -> Tensor:
-        """[B, N, S] modes, or [B, N, S, Z] values, of one step."""
-        if isinstance(self.dynamics.latents, Categorical) and not self._enumerated:
-            cumulative = self._prior(state, action).cumsum(-1)
-            # Rounding may leave the last cumulative probability below 1.
-            return (draw[..., None] >= cumulative[..., :-1]).sum(-1)
-        return draw.expand(*state.shape[:-1], *draw.shape[3:])
 
 
 def draw_scenarios(
