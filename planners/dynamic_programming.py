@@ -18,7 +18,7 @@ from torch import Tensor
 from planners.astar import SearchGoal
 from planners.base import AnyDynamics, Budget, Cost, Meter, Plan, Recorder, StochasticDynamics
 from planners.candidates import PlannerError, require_positive
-from planners.finite_model import Discretisation, FiniteModel, Outcomes, require_discrete
+from planners.finite_model import Discretisation, FiniteModel, Transitions, require_discrete
 from planners.risk import MEAN, Risk
 from planners.value_iteration import Mask, Policy, value_iteration
 
@@ -83,8 +83,9 @@ class DynamicProgramming:
             A plan whose ``actions`` [B, H] are padded with -1 and ``states`` [B, H+1, D] with the last state. They end
             at the goal, or where the cost so far and the estimate of the rest are least. Its ``cost`` is that of this
             path, with the estimate where the goal is not reached. Where the dynamics is stochastic, the path shows the
-            likeliest outcomes, and the ``cost`` is the policy's risk-weighted one. ``extras``: ``found`` and
-            ``path_lengths`` [B], and ``policy``, a :class:`planners.value_iteration.Policy`.
+            likeliest outcomes (the first of the samples), and the ``cost`` is the policy's risk-weighted one.
+            ``extras``: ``found`` and ``path_lengths`` [B], and ``policy``, a
+            :class:`planners.value_iteration.Policy`.
         """
         space, meter = require_discrete("DynamicProgramming", dynamics), budget.meter()
         goal = _check(cost, start)
@@ -238,7 +239,7 @@ class _Walker:
         costs = torch.from_numpy(outcomes.costs).to(states.device)
         return outcomes.states[every, likeliest], costs[every, likeliest]
 
-    def _outcomes(self, states: Tensor, actions: Tensor) -> Outcomes:
+    def _outcomes(self, states: Tensor, actions: Tensor) -> Transitions:
         outcomes = self.settings.world.outcomes(self.dynamics, states, actions, self.generator)
         self.meter.model_calls += outcomes.chances.size
         return outcomes

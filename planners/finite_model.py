@@ -15,9 +15,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from planners.astar import StateFunction
 from planners.base import AnyDynamics, Budget, Categorical, Discrete, Meter, StochasticDynamics
 from planners.candidates import PlannerError
+from planners.edges import StateFunction
 from planners.graph import SearchGraph
 from planners.neighbors import NeighborIndex
 
@@ -177,7 +177,7 @@ class Discretisation:
 
     def outcomes(
         self, dynamics: AnyDynamics, states: Tensor, actions: Tensor, generator: torch.Generator | None = None
-    ) -> Outcomes:
+    ) -> Transitions:
         """What [M] actions may do in [M, D] states; one call of the dynamics per outcome."""
         if isinstance(dynamics, StochasticDynamics):
             latents, chances = self._latents(dynamics, states, actions, generator)
@@ -196,7 +196,7 @@ class Discretisation:
         prices = torch.where(usable, costs, 0.0).double().cpu().numpy()
         shape = reached.shape[:2]
         likely = chances.double().cpu().numpy()
-        return Outcomes(reached, numbers.reshape(shape), valid.reshape(shape), prices.reshape(shape), likely)
+        return Transitions(reached, numbers.reshape(shape), valid.reshape(shape), prices.reshape(shape), likely)
 
     def _latents(
         self, dynamics: StochasticDynamics, states: Tensor, actions: Tensor, generator: torch.Generator | None
@@ -208,6 +208,8 @@ class Discretisation:
             least = chances.amax(-1, keepdim=True).clamp(max=self.negligible)
             chances = torch.where(chances >= least, chances, 0.0)
             return [torch.full_like(actions, mode) for mode in range(space.n)], chances / chances.sum(-1, keepdim=True)
+        if generator is None:
+            raise PlannerError("generator: Discretisation samples the dynamics' Gaussian latent variable and needs one")
         # The same draws for every state: values of neighbours differ by where they are, not by luck.
         draws = torch.randn((self.samples, space.dim), generator=generator, device=states.device, dtype=states.dtype)
         chances = states.new_full((len(states), self.samples), 1 / self.samples)
@@ -225,7 +227,7 @@ class Discretisation:
             meter: what may be spent; a model that was cut short has fewer actions, and at least one.
         """
         space, spent = require_discrete("Discretisation", dynamics), meter or Budget().meter()
-        columns: list[Outcomes] = []
+        columns: list[Transitions] = []
         while len(columns) < space.n and not (columns and spent.exhausted()):
             actions = torch.full((len(self.states),), len(columns), device=self.states.device)
             columns.append(self.outcomes(dynamics, self.states, actions, generator))
@@ -238,7 +240,7 @@ class Discretisation:
 
 
 @dataclass(frozen=True, eq=False)
-class Outcomes:
+class Transitions:
     """What may come of M steps.
 
     Attributes:

@@ -100,13 +100,13 @@ def every_policy(models: list[FiniteModel], tail: float, give_up: float = math.i
 @pytest.mark.parametrize("give_up", [math.inf, 7.5])
 @pytest.mark.parametrize("tail", [1.0, 0.6, 0.3, 0.0])
 def test_equals_the_best_of_all_policies(tail: float, give_up: float) -> None:
-    models = [random_model(seed, actions=2 if give_up < math.inf else 3) for seed in range(40)]
+    models = [random_model(seed, actions=2) for seed in range(40)]
     expected = every_policy(models, tail, give_up)
     for seed, model in enumerate(models):
         policy = value_iteration(model, [GOAL], risk=Risk(tail), give_up=give_up, tolerance=1e-10)
         np.testing.assert_allclose(policy.values[0], expected[seed], atol=1e-6, err_msg=f"seed {seed}")
         assert policy.converged.all()
-    assert 10 < np.isinf(expected).sum() < 120 or give_up < math.inf
+    assert 10 < np.isinf(expected).sum() < 110 or give_up < math.inf
 
 
 def action_values(model: FiniteModel, values: np.ndarray, risk: Risk, discount: float, give_up: float) -> np.ndarray:
@@ -453,6 +453,8 @@ def test_a_gaussian_latent_variable_is_sampled() -> None:
     planner = DynamicProgramming(world=world, give_up=60.0)
     plan = planner.plan(drift, aim((3.0, 3.0)), STARTS[:1], generator=torch.Generator().manual_seed(0))
     assert 6 < plan.cost.item() < 20
+    with pytest.raises(PlannerError, match="generator: Discretisation samples"):
+        planner.plan(drift, aim((3.0, 3.0)), STARTS[:1])
 
 
 @pytest.mark.parametrize(
