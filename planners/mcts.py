@@ -1,94 +1,58 @@
 """Monte Carlo tree search over a learned model, batched over problems: MuZero's PUCT (arXiv 1911.08265).
 
-All problems simulate in step: a compiled loop selects a leaf in every tree, one call of the model evaluates the
-leaves of all problems, and a compiled loop adds them and backs their values up. The formulas are those of mctx's
-``muzero_policy``: priors, visit counts, and values scaled to 0..1 by the parent's and its children's values.
+All problems simulate in step: one call of the model evaluates a leaf of every problem's tree, and a compiled loop adds
+the leaves, backs their values up and selects the next ones. The formulas are those of mctx's ``muzero_policy``: priors,
+visit counts, and values scaled to 0..1 by the parent's and its children's values. Over a
+:class:`planners.mcts_chance.StochasticModel` the trees have chance nodes, as in Stochastic MuZero.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, final
+from typing import final
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 
 from planners.base import Budget, Cost, Discrete, Dynamics
 from planners.candidates import PlannerError, require_positive
-from planners.mcts_kernels import (
-    EDGE,
-    NODE,
-    Doubles,
-    Leaf,
-    Longs,
-    Memory,
-    Outcomes,
-    Tree,
-    advance,
-    advance_threaded,
-    select,
-)
-
-THREADED_FROM = 128
-"""Problems from which on sharing them among threads is worth waking the threads."""
+from planners.mcts_chance import Alternation, PuctWithChance, StochasticModel
+from planners.mcts_forest import Forest, Model, Prediction, SearchResult, with_root_priors
+from planners.mcts_kernels import Doubles, Leaf, Longs, Memory, Outcomes, advance, begin
+from planners.mcts_trees import Root, Trees
+from planners.risk import MEAN, Risk
 
 
-class Root(NamedTuple):
-    """Where a search begins: [B, D] states, [B, A] prior logits and [B] values of them."""
-
-    states: Tensor
-    prior_logits: Tensor
-    values: Tensor
-
-
-class Prediction(NamedTuple):
-    """What a model says of a step, and of the state after it.
-
-    Attributes:
-        states: [M, D] next states.
-        rewards: [M] rewards of the step.
-        discounts: [M] weight of what follows; 0 ends the episode.
-        prior_logits: [M, A] unnormalised log-probabilities of the next action; -inf marks an invalid one.
-        values: [M] expected returns from the next states.
-    """
-
-    states: Tensor
-    rewards: Tensor
-    discounts: Tensor
-    prior_logits: Tensor
-    values: Tensor
-
-
-Model = Callable[[Tensor, Tensor], Prediction | tuple[Tensor, Tensor, Tensor, Tensor, Tensor]]
-"""[M, D] states and [M] actions to a prediction. Row b always belongs to problem b."""
-
-
+@final
 @dataclass(frozen=True)
-class SearchResult:
-    """What a search found.
+class Puct:
+    """The edge with the largest ``Q + P * sqrt(N) / (n + 1) * (init + log((N + base + 1) / base))``.
 
     Attributes:
-        action_weights: [B, A] share of the simulations that took each action first.
-        action: [B] the action chosen.
-        root_value: [B] mean return of all simulations.
-        tree: the trees; nodes are numbered in the order of their expansion.
-        states: [B, N, D] the states of their nodes.
+        exploration: [N] weight of the priors at a node with that many visits.
     """
 
-    action_weights: Tensor
-    action: Tensor
-    root_value: Tensor
-    tree: Tree
-    states: Tensor
+    exploration: Doubles
+
+    @classmethod
+    def of(cls, pb_c_init: float, pb_c_base: float, most_visits: int) -> Puct:
+        """The rule for trees whose roots are visited no more often than that."""
+        visits = np.arange(most_visits + 1, dtype=np.float64)
+        return cls(np.sqrt(visits) * (pb_c_init + np.log((visits + pb_c_base + 1) / pb_c_base)))
+
+    def begin(self, memory: Memory, leaf: Leaf, size: int) -> None:
+        begin(memory, self.exploration, leaf, size)
+
+    def advance(self, memory: Memory, leaf: Leaf, outcomes: Outcomes, new: int) -> None:
+        advance(memory, self.exploration, leaf, outcomes, new)
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class MCTS:
-    """MuZero's search: the edge with the largest ``Q + P * sqrt(N) / (n + 1) * (init + log((N + base + 1) / base))``.
+    """MuZero's search; :class:`Puct` says which edges it follows.
 
     Attributes:
         num_simulations: nodes added to each tree.
@@ -97,6 +61,9 @@ class MCTS:
         dirichlet_fraction: share of noise in the root's priors, 0..1.
         dirichlet_alpha: concentration of that noise.
         temperature: 0 takes the most visited action; else actions are drawn by ``visits ** (1 / temperature)``.
+        risk: how the outcomes at a chance node count. The mean is that of all simulations, as in Stochastic MuZero;
+            else outcomes are weighed by their probabilities, one that was never visited having the afterstate's value.
+        stop_when_decided: ends the search once no further simulation can change which action is taken.
     """
 
     num_simulations: int
@@ -105,6 +72,8 @@ class MCTS:
     dirichlet_fraction: float = 0.0
     dirichlet_alpha: float = 0.3
     temperature: float = 0.0
+    risk: Risk = MEAN
+    stop_when_decided: bool = False
 
     def __post_init__(self) -> None:
         numbers = {"num_simulations": self.num_simulations, "pb_c_base": self.pb_c_base}
@@ -114,12 +83,14 @@ class MCTS:
         for name in ("pb_c_init", "temperature"):
             if not getattr(self, name) >= 0:
                 raise PlannerError(f"MCTS.{name} must not be negative, not {getattr(self, name)!r}")
+        if self.stop_when_decided and self.temperature > 0:
+            raise PlannerError("MCTS.stop_when_decided needs a temperature of 0: drawing an action takes all visits")
 
     @torch.no_grad()
     def search(
         self,
-        root: Root,
-        model: Model,
+        root: Root | Trees,
+        model: Model | StochasticModel,
         num_simulations: int | None = None,
         *,
         invalid_actions: Tensor | None = None,
@@ -129,7 +100,7 @@ class MCTS:
         """Searches from B roots at once.
 
         Args:
-            root: the states to search from.
+            root: the states to search from, or what is left of an older search: its ``trees.below(action)``.
             model: what the search knows of the world; called once per simulation with one row per problem.
             num_simulations: instead of the planner's own number.
             invalid_actions: [B, A] true for actions that must not be taken at the root. Below, an action is invalid
@@ -140,57 +111,29 @@ class MCTS:
         Raises:
             PlannerError: for shapes that don't fit, a root without a valid action, or values that are not finite.
         """
+        meter = budget.meter()
         simulations = self.num_simulations if num_simulations is None else num_simulations
         require_positive("MCTS.search", num_simulations=simulations)
         if generator is None and (self.dirichlet_fraction > 0 or self.temperature > 0):
             raise PlannerError("MCTS with root noise or a temperature needs a generator")
-        _check_root(root, invalid_actions)
-        priors = self._root_priors(root.prior_logits, invalid_actions, generator)
-        forest = _Forest(root, priors, self._exploration(simulations), simulations)
-        meter = budget.meter()
-        while forest.size <= simulations and not (forest.size > 1 and meter.exhausted()):
-            forest.simulate(model)
-            meter.iterations += 1
-            meter.model_calls += len(root.values)
-        return self._result(forest, generator)
+        trees = _planted(root, model)
+        trees = with_root_priors(trees, invalid_actions, self.dirichlet_fraction, self.dirichlet_alpha, generator)
+        most_visits = int(trees.memory.nodes["visits"].max()) + simulations
+        puct = Puct.of(self.pb_c_init, self.pb_c_base, most_visits)
+        settled = Race().settled if self.stop_when_decided else None
+        if isinstance(model, StochasticModel):
+            rule = PuctWithChance(puct.exploration, self.risk.tail, trees.num_actions, model.num_outcomes)
+            forest = Forest(trees, rule, simulations)
+            forest.grow(Alternation(model, trees, forest.leaf), simulations, meter, settled)
+        else:
+            forest = Forest(trees, puct, simulations)
+            forest.grow(model, simulations, meter, settled)
+        return self._result(forest.trees, generator)
 
-    def _exploration(self, simulations: int) -> Doubles:
-        """[N + 1] weight of the priors at a node with that many visits."""
-        visits = np.arange(simulations + 2, dtype=np.float64)
-        return np.sqrt(visits) * (self.pb_c_init + np.log((visits + self.pb_c_base + 1) / self.pb_c_base))
-
-    def _root_priors(self, logits: Tensor, invalid: Tensor | None, generator: np.random.Generator | None) -> Doubles:
-        """[B, A] priors with noise, 0 for invalid actions."""
-        priors = logits.double().softmax(-1).cpu().numpy()
-        if self.dirichlet_fraction > 0 and generator is not None:
-            noise = generator.dirichlet(np.full(priors.shape[1], self.dirichlet_alpha), len(priors))
-            noise[priors == 0] = 0
-            priors = (1 - self.dirichlet_fraction) * priors + self.dirichlet_fraction * noise
-        if invalid is not None:
-            priors = np.where(invalid.cpu().numpy(), 0.0, priors)
-        total = priors.sum(1, keepdims=True)
-        if not (total > 0).all():
-            problem = int(np.argmin(total[:, 0] > 0))
-            raise PlannerError(f"root.prior_logits: problem {problem} has no valid action of a finite prior")
-        return priors / total
-
-    def _result(self, forest: _Forest, generator: np.random.Generator | None) -> SearchResult:
-        tree = forest.memory.view(forest.size)
-        if not np.isfinite(tree.values[:, 0]).all():
-            problem = int(np.argmin(np.isfinite(tree.values[:, 0])))
-            raise PlannerError(
-                f"the model's reward, discount, prior_logits or value for problem {problem} is not finite"
-            )
-        counts = tree.edge_visits[:, 0].astype(np.float64)
+    def _result(self, trees: Trees, generator: np.random.Generator | None) -> SearchResult:
+        counts = root_visits(trees).astype(np.float64)
         weights = counts / counts.sum(1, keepdims=True)
-        states = forest.states[: forest.size].transpose(0, 1)
-        return SearchResult(
-            action_weights=torch.from_numpy(weights).to(states),
-            action=torch.from_numpy(self._draw(weights, generator)).to(states.device),
-            root_value=torch.from_numpy(tree.values[:, 0].copy()).to(states),
-            tree=tree,
-            states=states,
-        )
+        return SearchResult.of(trees, weights, self._draw(weights, generator))
 
     def _draw(self, weights: Doubles, generator: np.random.Generator | None) -> Longs:
         """[B] actions for [B, A] weights: the largest weight's, or drawn (by the Gumbel trick)."""
@@ -201,75 +144,40 @@ class MCTS:
         return (logits + generator.gumbel(size=weights.shape)).argmax(1)
 
 
-class _Forest:
-    """The trees of one search while they grow.
-
-    Attributes:
-        memory: the trees, with room for all nodes to come.
-        states: [N, B, D] states of the nodes, nodes first so that a simulation writes to one place.
-        size: nodes in each tree.
-    """
-
-    def __init__(self, root: Root, priors: Doubles, exploration: Doubles, simulations: int) -> None:
-        batch, actions = priors.shape
-        self.memory = _plant(priors, root.values, simulations + 1)
-        self.states = root.states.new_empty((simulations + 1, *root.states.shape))
-        self.states[0] = root.states
-        self.size = 1
-        self._exploration = exploration
-        self._nodes, self._actions = torch.zeros(batch, dtype=torch.long), torch.zeros(batch, dtype=torch.long)
-        self._leaf = Leaf(self._nodes.numpy(), self._actions.numpy())
-        self._flat_states, self._offsets = self.states.flatten(0, 1), torch.arange(batch)
-        self._buffers = [torch.zeros(shape, dtype=torch.float64) for shape in (batch, batch, (batch, actions), batch)]
-        self._outcomes = Outcomes(*(buffer.numpy() for buffer in self._buffers))
-        threaded = batch >= THREADED_FROM and numba.get_num_threads() > 1
-        self._advance = advance_threaded if threaded else advance
-        select(self.memory, exploration, self._leaf)
-
-    def simulate(self, model: Model) -> None:
-        """Adds one node to every tree."""
-        device = self.states.device
-        rows = torch.add(self._offsets, self._nodes, alpha=len(self._offsets))
-        states = self._flat_states.index_select(0, rows.to(device))
-        # A copy: the model may keep its actions, and the leaf is overwritten.
-        actions = self._actions.to(device, copy=True)
-        prediction = Prediction(*model(states, actions))
-        if self.size == 1:
-            self._check(prediction)
-        self.states[self.size] = prediction.states
-        for buffer, given in zip(self._buffers, prediction[1:], strict=True):
-            buffer.copy_(given)
-        self._advance(self.memory, self._exploration, self._leaf, self._outcomes, self.size)
-        self.size += 1
-
-    def _check(self, prediction: Prediction) -> None:
-        shapes = (self.states.shape[1:], *(buffer.shape for buffer in self._buffers))
-        for name, given, shape in zip(Prediction._fields, prediction, shapes, strict=True):
-            if given.shape != shape:
-                raise PlannerError(f"the model's {name} must be {list(shape)}, not {list(given.shape)}")
+def _planted(root: Root | Trees, model: Model | StochasticModel) -> Trees:
+    """Trees to begin with, with room for what the model's nodes need."""
+    if isinstance(root, Trees):
+        return root
+    if not isinstance(model, StochasticModel):
+        return Trees.plant(root)
+    return Trees.plant(root, model.num_outcomes, model.afterstate_dim(root.states.shape[-1]))
 
 
-def _plant(priors: Doubles, values: Tensor, nodes: int) -> Memory:
-    """Trees with room for N nodes of which only the root, already evaluated once, is there."""
-    batch, actions = priors.shape
-    memory = Memory(np.zeros((batch, nodes), NODE), np.zeros((batch, nodes, actions), EDGE))
-    tree = memory.view(1)
-    tree.visits[:], tree.parents[:], tree.actions[:], tree.discounts[:] = 1, -1, -1, 1.0
-    tree.values[:, 0], tree.priors[:, 0] = values.cpu().numpy(), priors
-    return memory
+def root_visits(trees: Trees) -> Longs:
+    """[B, A] simulations that took each valid action at the root."""
+    visits: Longs = trees.memory.edges["edge_visits"][:, 0, : trees.num_actions] * (trees.root_priors > 0)
+    return visits
 
 
-def _check_root(root: Root, invalid: Tensor | None) -> None:
-    batch = len(root.states)
-    if root.states.dim() != 2:
-        raise PlannerError(f"root.states must be [B, D], not {list(root.states.shape)}")
-    if root.prior_logits.dim() != 2 or len(root.prior_logits) != batch:
-        raise PlannerError(f"root.prior_logits must be [{batch}, A], not {list(root.prior_logits.shape)}")
-    if root.values.shape != (batch,):
-        raise PlannerError(f"root.values must be [{batch}], not {list(root.values.shape)}")
-    if invalid is not None and (invalid.shape != root.prior_logits.shape or invalid.dtype != torch.bool):
-        shape = list(root.prior_logits.shape)
-        raise PlannerError(f"invalid_actions must be {shape} of bool, not {list(invalid.shape)} of {invalid.dtype}")
+@final
+class Race:
+    """Says when the most visited action can't be overtaken any more, in any problem."""
+
+    def __init__(self) -> None:
+        self._look_again = -1
+
+    def settled(self, trees: Trees, left: int) -> bool:
+        """True if with so many simulations left no problem's choice can change.
+
+        A simulation brings the lead and what is left at most two closer: there is no need to look every time.
+        """
+        if self._look_again < 0 or left <= self._look_again:
+            visits = np.where(trees.root_priors > 0, root_visits(trees), -left - 1)
+            second, first = np.sort(np.pad(visits, ((0, 0), (1, 0)), constant_values=-left - 1), 1)[:, -2:].T
+            missing = int((left + 1 - (first - second)).max())
+            self._look_again = left - (missing + 1) // 2
+            return missing <= 0
+        return False
 
 
 @final

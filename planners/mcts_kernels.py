@@ -1,7 +1,10 @@
-"""The compiled loops behind :mod:`planners.mcts`: selection, expansion and backup, in place, for a batch of trees.
+"""The compiled loops behind :mod:`planners.mcts`: expansion, backup and selection, in place, for a batch of trees.
 
-A simulation touches only the nodes on its own path, so that its cost doesn't grow with the tree. Node 0 is the root;
-as no edge leads there, 0 in ``children`` also says that an edge was never taken.
+A simulation touches only the nodes on its own path, so that its cost doesn't grow with the tree. Nor does it descend:
+a node's best edge changes only when a return passes through it, so every node remembers the leaf that its best edges
+lead to, and backup brings it up to date on the way to the root, where the next simulation finds it.
+
+Node 0 is the root; as no edge leads there, 0 in ``children`` also says that an edge was never taken.
 """
 
 from __future__ import annotations
@@ -10,22 +13,28 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int32]
 Longs = NDArray[np.int64]
 Doubles = NDArray[np.float64]
+Records = NDArray[np.void]
 
 SMALLEST_SPAN = 1e-8
 """Values that differ by less than this are not stretched to 0..1."""
+
+# Division as in numpy: the check for zero that Python asks for costs a third of the time.
+compiled = njit(cache=True, nogil=True, error_model="numpy")
+inlined = njit(cache=True, nogil=True, error_model="numpy", inline="always")
 
 
 class Tree(NamedTuple):
     """Search trees of B problems as arrays of N nodes with A edges each, nodes in the order of their expansion.
 
     Attributes:
-        visits: [B, N] simulations that passed through or ended at a node; the root's own evaluation counts as one.
+        visits: [B, N] simulations that passed through or ended at a node; the root's own evaluation counts as one. 0
+            marks a place without a node (a problem that kept a smaller tree than its neighbours).
         values: [B, N] mean return from a node, its own evaluation included.
         parents: [B, N] node above, -1 at the root.
         actions: [B, N] action that led here, -1 at the root.
@@ -52,15 +61,19 @@ class Tree(NamedTuple):
 NODE = np.dtype(
     [
         ("values", np.float64),
+        ("own_values", np.float64),
         ("rewards", np.float64),
         ("discounts", np.float64),
         ("visits", np.int32),
         ("parents", np.int32),
         ("actions", np.int32),
-        ("unused", np.int32),
+        ("best", np.int32),
+        ("leaves", np.int32),
+        ("chance", np.int32),
     ]
 )
-"""One node. What a simulation reads together lies together: it is the memory's latency that a search waits for."""
+"""One node. What a simulation reads together lies together. Beside the fields of :class:`Tree`: the model's own value,
+the best edge, the node that best edges lead to from here, and whether this is a chance node."""
 
 EDGE = np.dtype([("q", np.float64), ("priors", np.float64), ("edge_visits", np.int32), ("children", np.int32)])
 """One edge; four of them fill a line and a half of the processor's cache."""
@@ -69,8 +82,8 @@ EDGE = np.dtype([("q", np.float64), ("priors", np.float64), ("edge_visits", np.i
 class Memory(NamedTuple):
     """The same trees as the kernels hold them: [B, N] records ``NODE`` and [B, N, A] records ``EDGE``."""
 
-    nodes: NDArray[np.void]
-    edges: NDArray[np.void]
+    nodes: Records
+    edges: Records
 
     def view(self, size: int) -> Tree:
         """The first nodes of every tree, without a copy."""
@@ -79,10 +92,17 @@ class Memory(NamedTuple):
 
 
 class Leaf(NamedTuple):
-    """Where each problem's simulation left its tree: [B] nodes, and the [B] actions that it takes there."""
+    """Where each problem's next simulation leaves its tree.
 
-    nodes: Longs
+    Attributes:
+        rows: [B] the leaf's row among the [N * B] states, nodes first.
+        actions: [B] the action that it takes there (at a chance node: the outcome).
+        chance: [B] true for a chance node.
+    """
+
+    rows: Longs
     actions: Longs
+    chance: NDArray[np.bool_]
 
 
 class Outcomes(NamedTuple):
@@ -94,108 +114,132 @@ class Outcomes(NamedTuple):
     values: Doubles
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _choose(nodes, edges, exploration, b, node):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """The action with the largest PUCT score, the first of equal ones; values scaled by parent and siblings."""
-    low = high = nodes[b, node].values
-    for action in range(edges.shape[2]):
-        if edges[b, node, action].edge_visits > 0:
-            q = edges[b, node, action].q
-            low, high = min(low, q), max(high, q)
-    scale = 1.0 / max(high - low, SMALLEST_SPAN)
-    bonus = exploration[nodes[b, node].visits]
-    best, best_score = -1, 0.0
-    for action in range(edges.shape[2]):
-        prior, count = edges[b, node, action].priors, edges[b, node, action].edge_visits
-        if prior > 0.0:
-            score = bonus * prior / (count + 1)
-            if count > 0:
-                score += (edges[b, node, action].q - low) * scale
-            if best < 0 or score > best_score:
-                best, best_score = action, score
-    return best
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _descend(nodes, edges, exploration, leaf, b):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Follows the best edges from the root to one that was never taken."""
-    node = 0
-    while True:
-        action = _choose(nodes, edges, exploration, b, node)
-        below = edges[b, node, action].children
-        if below == 0:
-            break
-        node = below
-    leaf.nodes[b], leaf.actions[b] = node, action
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _set_priors(edges, logits, b, node):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Softmax of a node's logits; uniform where every action is invalid. False if a logit is not a number."""
+@inlined
+def _set_priors(edges: Records, logits: Doubles, b: int, node: int, count: int) -> bool:  # pragma: no cover - compiled
+    """Softmax of a node's first logits; uniform where all of them are -inf. False if one of them is not a number."""
     highest = -math.inf
-    for action in range(edges.shape[2]):
+    for action in range(count):
         highest = max(highest, logits[b, action])
     total = 0.0
-    for action in range(edges.shape[2]):
+    for action in range(count):
         # Where every action is invalid the exponent would be no number.
         nowhere = highest == -math.inf and logits[b, action] == -math.inf
         weight = 1.0 if nowhere else math.exp(logits[b, action] - highest)
         edges[b, node, action].priors = weight
         total += weight
-    for action in range(edges.shape[2]):
+    for action in range(count):
         edges[b, node, action].priors = edges[b, node, action].priors / total if total > 0.0 else 1.0
     return total > 0.0
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _expand(nodes, edges, leaf, outcomes, b, node):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Adds a node below the leaf; a prior that is no number turns into a value that is none, seen at the root."""
-    parent, action = leaf.nodes[b], leaf.actions[b]
+@inlined
+def expand(
+    nodes: Records, edges: Records, outcomes: Outcomes, b: int, node: int, count: int
+) -> None:  # pragma: no cover - compiled
+    """Adds a node below the leaf, the first ``count`` of its edges usable.
+
+    A prior that is no number turns into a value that is none, which is seen at the root.
+    """
+    parent = nodes[b, 0].leaves
+    action = nodes[b, parent].best
     edges[b, parent, action].children = node
-    nodes[b, node].parents, nodes[b, node].actions = parent, action
-    nodes[b, node].rewards, nodes[b, node].discounts = outcomes.rewards[b], outcomes.discounts[b]
-    sound = _set_priors(edges, outcomes.logits, b, node)
-    nodes[b, node].values = outcomes.values[b] if sound else math.nan
-    nodes[b, node].visits = 1
+    new = nodes[b, node]
+    new.parents, new.actions, new.visits = parent, action, 1
+    new.rewards, new.discounts = outcomes.rewards[b], outcomes.discounts[b]
+    sound = _set_priors(edges, outcomes.logits, b, node, count)
+    new.own_values = outcomes.values[b] if sound else math.nan
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _backup(nodes, edges, b, node):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Adds a new node's return to the means of all nodes above it."""
-    returns = nodes[b, node].values
-    while node > 0:
-        parent, action = nodes[b, node].parents, nodes[b, node].actions
-        reward, discount = nodes[b, node].rewards, nodes[b, node].discounts
-        returns = reward + discount * returns
-        count = nodes[b, parent].visits
-        nodes[b, parent].values = (nodes[b, parent].values * count + returns) / (count + 1)
-        nodes[b, parent].visits = count + 1
-        edges[b, parent, action].edge_visits += 1
-        edges[b, parent, action].q = reward + discount * nodes[b, node].values
-        node = parent
+@inlined
+def pass_up(nodes: Records, edges: Records, b: int, node: int) -> int:  # pragma: no cover - compiled
+    """Counts a visit of the edge that leads to a node, writes the node's value into it, and returns the node above."""
+    below = nodes[b, node]
+    parent = below.parents
+    edge = edges[b, parent, below.actions]
+    edge.edge_visits += 1
+    edge.q = below.rewards + below.discounts * below.values
+    nodes[b, parent].visits += 1
+    return parent
 
 
-def _select(memory: Memory, exploration: Doubles, leaf: Leaf) -> None:  # pragma: no cover - compiled
+@inlined
+def average(nodes: Records, edges: Records, b: int, node: int) -> None:  # pragma: no cover - compiled
+    """A node's value: the mean of its own evaluation and of all returns through its edges."""
+    total = nodes[b, node].own_values
+    for action in range(edges.shape[2]):
+        total += edges[b, node, action].edge_visits * edges[b, node, action].q
+    nodes[b, node].values = total / nodes[b, node].visits
+
+
+@inlined
+def favour(nodes: Records, edges: Records, b: int, node: int, best: int) -> None:  # pragma: no cover - compiled
+    """Remembers a node's best edge, and the leaf that lies that way."""
+    below = edges[b, node, best].children
+    nodes[b, node].best = best
+    nodes[b, node].leaves = node if below == 0 else nodes[b, below].leaves
+
+
+@inlined
+def report(nodes: Records, leaf: Leaf, b: int) -> None:  # pragma: no cover - compiled
+    """Writes down where a problem's next simulation leaves its tree."""
+    node = nodes[b, 0].leaves
+    leaf.rows[b] = node * len(nodes) + b
+    leaf.actions[b] = nodes[b, node].best
+    leaf.chance[b] = nodes[b, node].chance != 0
+
+
+@inlined
+def best_by_puct(
+    nodes: Records, edges: Records, exploration: Doubles, b: int, node: int
+) -> int:  # pragma: no cover - compiled
+    """The action with the largest PUCT score, the first of equal ones; values scaled by parent and siblings."""
+    low = high = nodes[b, node].values
+    for action in range(edges.shape[2]):
+        edge = edges[b, node, action]
+        low = min(low, edge.q if edge.edge_visits > 0 else low)
+        high = max(high, edge.q if edge.edge_visits > 0 else high)
+    scale = 1.0 / max(high - low, SMALLEST_SPAN)
+    bonus = exploration[nodes[b, node].visits]
+    best, best_score = 0, -math.inf
+    for action in range(edges.shape[2]):
+        edge = edges[b, node, action]
+        gain = (edge.q - low) * scale if edge.edge_visits > 0 else 0.0
+        score = bonus * edge.priors / (edge.edge_visits + 1) + gain
+        # Without short-circuit: what is best can't be foreseen, and a wrong guess costs more than a comparison.
+        better = (edge.priors > 0.0) & (score > best_score)
+        best, best_score = action if better else best, score if better else best_score
+    return best
+
+
+@inlined
+def _refresh(nodes: Records, edges: Records, exploration: Doubles, b: int, node: int) -> None:  # pragma: no cover
+    average(nodes, edges, b, node)
+    favour(nodes, edges, b, node, best_by_puct(nodes, edges, exploration, b, node))
+
+
+@compiled
+def begin(memory: Memory, exploration: Doubles, leaf: Leaf, size: int) -> None:  # pragma: no cover - compiled
+    """Brings trees of a size up to date and finds their leaves; ``exploration`` is the priors' weight by visits."""
     nodes, edges = memory.nodes, memory.edges
     for b in range(len(nodes)):
-        _descend(nodes, edges, exploration, leaf, b)
+        # Children stand behind their parents.
+        for node in range(size - 1, -1, -1):
+            if nodes[b, node].visits > 0:
+                _refresh(nodes, edges, exploration, b, node)
+        report(nodes, leaf, b)
 
 
-def _advance(
-    memory: Memory, exploration: Doubles, leaf: Leaf, outcomes: Outcomes, node: int
-) -> None:  # pragma: no cover
+@compiled
+def advance(
+    memory: Memory, exploration: Doubles, leaf: Leaf, outcomes: Outcomes, new: int
+) -> None:  # pragma: no cover - compiled
+    """Adds a node to every tree, backs its value up, and finds the next leaves."""
     nodes, edges = memory.nodes, memory.edges
-    for b in prange(len(nodes)):
-        _expand(nodes, edges, leaf, outcomes, b, node)
-        _backup(nodes, edges, b, node)
-        _descend(nodes, edges, exploration, leaf, b)
-
-
-select = njit(cache=True, nogil=True)(_select)
-"""First selection: writes every problem's leaf. Arguments: memory, [N + 1] exploration, leaf."""
-
-advance = njit(cache=True, nogil=True)(_advance)
-"""Expansion, backup and the next selection. Arguments: memory, [N + 1] exploration, leaf, outcomes, the node."""
-
-advance_threaded = njit(cache=True, nogil=True, parallel=True)(_advance)
-"""The same with the problems shared among numba's threads."""
+    for b in range(len(nodes)):
+        expand(nodes, edges, outcomes, b, new, edges.shape[2])
+        node = new
+        _refresh(nodes, edges, exploration, b, node)
+        while node > 0:
+            node = pass_up(nodes, edges, b, node)
+            _refresh(nodes, edges, exploration, b, node)
+        report(nodes, leaf, b)

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from planners import mcts
 from planners.astar import SearchGoal
 from planners.base import Box, Budget, Discrete
 from planners.candidates import PlannerError
@@ -142,14 +141,6 @@ def test_problems_do_not_leak_into_each_other() -> None:
         alone = search(table, [start], 80)
         for name in together.tree._fields:
             np.testing.assert_array_equal(getattr(together.tree, name)[problem], getattr(alone.tree, name)[0])
-
-
-def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    table, starts = Table.random(4), [0, 1, 2, 3]
-    one = search(table, starts, 40)
-    monkeypatch.setattr(mcts, "advance", mcts.advance_threaded)
-    for a, b in zip(one.tree, search(table, starts, 40).tree, strict=True):
-        np.testing.assert_array_equal(a, b)
 
 
 def golden_table() -> tuple[Table, Root]:
