@@ -99,37 +99,48 @@ def _distance(down, across, straight, diagonal):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def search(cells, heap, weights, width, start, goal, metric, number):  # type: ignore[no-untyped-def]
-    """A*; returns the goal's cost (infinite if it cannot be reached) and the number of cells expanded.
+def begin(cells, heap, start, number):  # type: ignore[no-untyped-def]
+    """Makes a cell the first entry of an empty heap."""
+    cells[start].cost, cells[start].stamp, cells[start].move = 0.0, np.uint32(2 * number), 8
+    heap[0].key, heap[0].left, heap[0].cell = 0, np.float32(0), start
+
+
+@njit(cache=True, nogil=True)
+def search(cells, heap, weights, width, goal, metric, number, size, expanded, most, order):  # type: ignore[no-untyped-def]
+    """A*, from where it was left; returns the goal's cost (infinite until it is reached), heap size and expansions.
+
+    Where the cost is infinite and the heap isn't empty, the search can be gone on with.
 
     Args:
         cells: [C] ``CELL``, whose ``moves`` are set.
         heap: ``ENTRY``, one more than there are moves on the whole grid: each is tried at most once.
         weights: [C] cost of a unit of length in each cell, or [0] where it is one everywhere.
         width: of the padded grid.
-        start: cell.
         goal: cell.
         metric: lengths of moves, and the order.
-        number: of the search, never used before on these cells.
+        number: of the search, as :func:`begin` got it; never used before on these cells.
+        size: of the heap: 1 after :func:`begin`.
+        expanded: cells expanded so far.
+        most: cells after which the search pauses.
+        order: [n] takes the first n cells in the order of their expansion; empty where nobody listens.
     """
     straight, diagonal, weight, scale = metric
     opened, closed, weighted = np.uint32(2 * number), np.uint32(2 * number + 1), len(weights) > 0
     prune = not weighted and weight <= 1.0
     goal_row, goal_column, step = goal // width, goal % width, 1.0
-    cells[start].cost, cells[start].stamp, cells[start].move = 0.0, opened, 8
-    heap[0].key, heap[0].left, heap[0].cell = 0, np.float32(0), start
-    size, expanded = 1, 0
-    while size > 0:
+    while size > 0 and expanded < most:
         cell = heap[0].cell
         _pop(heap, size)
         size -= 1
         if cells[cell].stamp == closed:
             continue
         cells[cell].stamp = closed
+        if expanded < len(order):
+            order[expanded] = cell
         expanded += 1
         cost, moves = cells[cell].cost, cells[cell].moves
         if cell == goal:
-            return cost, expanded
+            return cost, size, expanded
         if prune and moves == 255:
             moves = np.uint8(NATURAL[cells[cell].move])
         row = cell // width
@@ -151,7 +162,7 @@ def search(cells, heap, weights, width, start, goal, metric, number):  # type: i
             left = _distance(row + ROWS[k] - goal_row, column + COLUMNS[k] - goal_column, straight, diagonal)
             _push(heap, size, np.int64(scale * (total + weight * left) + 0.5), np.float32(left), there)
             size += 1
-    return np.inf, expanded
+    return np.inf, size, expanded
 
 
 @njit(cache=True, nogil=True)
@@ -183,20 +194,18 @@ def _expand(own, other, heap, size, weights, width, cell, target, metric, number
 
 
 @njit(cache=True, nogil=True)
-def search_both(sides, heaps, weights, width, start, goal, metric, number):  # type: ignore[no-untyped-def]
+def search_both(sides, heaps, weights, width, start, goal, metric, number, order):  # type: ignore[no-untyped-def]
     """NBA* (Pijls and Post 2009), exact for a consistent heuristic; returns cost, cells expanded, where the sides meet.
 
     A cell is closed once, by the side that comes first. It isn't expanded where no path through it can be better than
     the best one: by its own estimate, or by its cost and what the other side still has to spend outside of its reach.
     Arguments are those of :func:`search`, cells and heaps one from each end.
     """
-    opened, closed = np.uint32(2 * number), np.uint32(2 * number + 1)
+    closed = np.uint32(2 * number + 1)
     ends, sizes, expanded, best, meeting = (start, goal), np.ones(2, np.int64), 0, np.inf, -1
     floors = np.zeros(2)
     for side in range(2):
-        end = ends[side]
-        sides[side][end].cost, sides[side][end].stamp, sides[side][end].move = 0.0, opened, 8
-        heaps[side][0].key, heaps[side][0].left, heaps[side][0].cell = 0, np.float32(0), end
+        begin(sides[side], heaps[side], ends[side], number)
     if start == goal:
         return 0.0, 0, start
     # Sums that the order takes for equal are equal here too.
@@ -216,6 +225,8 @@ def search_both(sides, heaps, weights, width, start, goal, metric, number):  # t
         back = _distance(cell // width - home // width, cell % width - home % width, metric.straight, metric.diagonal)
         if own[cell].cost + floors[1 - side] - metric.weight * back >= best - same:
             continue
+        if expanded < len(order):
+            order[expanded] = cell
         expanded += 1
         sizes[side], best, meeting = _expand(
             own, other, heap, sizes[side], weights, width, cell, ends[1 - side], metric, number, best, meeting

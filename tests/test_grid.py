@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from planners.grid import GridError, GridPath, GridPlanner, Moves, _Workspace, path_cost
+from planners.base import Budget
+from planners.grid import GridError, GridPath, GridPlanner, Moves, path_cost
+from planners.grid_search import Workspace
 
 MOVES: tuple[Moves, ...] = ("octile", "cut-corners", "four")
 STEPS = [(0, 1), (1, 0), (1, 1), (1, -1)]
@@ -150,6 +152,83 @@ def test_weights_are_averaged_over_a_move() -> None:
     assert planner.plan((0, 0), (0, 2)).cost == planner.plan((0, 2), (0, 0)).cost == 2.5 + 3.0
 
 
+class Tape:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.records: list[dict] = []
+
+    def record(self, kind: str, **data) -> None:
+        assert kind == "expansion"
+        self.records.append(data)
+
+
+@given(st.integers(0, 10**6))
+def test_anytime_paths_get_better_up_to_the_shortest(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    free, weights, moves = random_grid(generator)
+    start, goal = np.argwhere(free)[generator.integers(free.sum(), size=2)]
+    planner, tape = GridPlanner(free, weights, moves), Tape()
+    best, paths = planner.plan(start, goal), list(planner.improve(start, goal, recorder=tape))
+    assert [path.complete for path in paths] == [False] * (len(paths) - 1) + [True]
+    assert paths[-1].found == best.found and paths[-1].cost == pytest.approx(best.cost, rel=1e-9)
+    assert all(path.found and path.cost <= path.bound * best.cost * (1 + 1e-9) for path in paths[:-1])
+    for worse, better in zip(paths, paths[1:], strict=False):
+        assert better.cost <= worse.cost and better.bound <= worse.bound and better.expanded > worse.expanded
+    assert paths[-1].expanded == sum(len(data["cells"]) for data in tape.records)
+    if best.found:
+        require_valid(paths[0], reference(free, weights, moves), tuple(start.tolist()), tuple(goal.tolist()))
+
+
+def test_anytime_keeps_its_budget() -> None:
+    free = np.random.default_rng(3).random((300, 300)) > 0.2
+    free[0, 0] = free[-1, -1] = True
+    planner, ends = GridPlanner(free), ((0, 0), (299, 299))
+    best, bounds, costs = planner.plan(*ends), [], []
+    for cells in (100, 700, 5000, 20_000, 40_000, 10**6):
+        *_, path = planner.improve(*ends, budget=Budget(iterations=cells))
+        assert path.expanded <= cells
+        assert path.cost <= path.bound * best.cost
+        bounds.append(path.bound)
+        costs.append(path.cost)
+    assert bounds[0] == math.inf == costs[0], "nothing found in time is said so"
+    assert bounds == sorted(bounds, reverse=True) and costs == sorted(costs, reverse=True)
+    assert 1 < bounds[2] <= 5 and bounds[-1] == 1 and costs[-1] == best.cost
+    first, *later = planner.improve(*ends, budget=Budget(seconds=1e-9))
+    assert first.bound > 1 and not later
+    assert planner.plan(*ends).expanded == best.expanded, "a search cut off leaves nothing behind"
+
+
+def test_nothing_to_improve() -> None:
+    planner = GridPlanner([[1, 0, 1], [1, 0, 0]])
+    for goal, cost in (((0, 2), math.inf), ((0, 1), math.inf), ((0, 0), 0.0), ((1, 0), 1.0)):
+        (path,) = planner.improve((0, 0), goal)
+        assert path.cost == cost and path.complete
+    with pytest.raises(GridError, match="weights: expected descending numbers"):
+        planner.improve((0, 0), (1, 0), weights=(1.0, 2.0))
+    with pytest.raises(GridError, match="weights: expected descending numbers"):
+        planner.improve((0, 0), (1, 0), weights=())
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_recorder_is_told_the_order_and_the_frontier(both: bool) -> None:
+    free = np.random.default_rng(8).random((30, 20)) > 0.2
+    free[0, 0] = free[-1, -1] = True
+    planner, tape = GridPlanner(free), Tape()
+    heard = planner.plan((0, 0), (29, 19), bidirectional=both, recorder=tape)
+    alone = planner.plan((0, 0), (29, 19), bidirectional=both)
+    assert (heard.cost, heard.expanded) == (alone.cost, alone.expanded)
+    (data,) = tape.records
+    cells, frontier = (set(map(tuple, data[name].tolist())) for name in ("cells", "frontier"))
+    assert len(cells) == len(data["cells"]) == heard.expanded and not cells & frontier
+    assert all(free[cell] for cell in cells | frontier)
+    assert data["cells"][0].tolist() == [0, 0] or both
+    beside = {(i + a, j + b) for i, j in cells for a in (-1, 0, 1) for b in (-1, 0, 1)}
+    assert frontier and frontier <= beside | {(29, 19)}
+    if not both:
+        assert data["cells"][-1].tolist() == [29, 19]
+
+
 def test_special_ends() -> None:
     planner = GridPlanner([[1, 0, 1], [1, 0, 0]])
     here = planner.plan((0, 2), (0, 2))
@@ -178,7 +257,7 @@ def test_answers_do_not_depend_on_threads_or_on_what_was_asked_before(both: bool
 def test_the_numbers_of_searches_start_anew() -> None:
     planner = GridPlanner(np.ones((5, 5)))
     first = planner.plan((0, 0), (4, 4))
-    workspace: _Workspace = planner._workspaces[0]
+    workspace: Workspace = planner._workspaces[0]
     workspace.number = 2**31 - 2
     for _ in range(3):
         assert planner.plan((0, 0), (4, 4)).cost == first.cost
