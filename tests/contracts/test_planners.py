@@ -115,7 +115,7 @@ CONTINUOUS: dict[str, Planner] = {
     "mppi, held": MPPI(horizon=7, samples=64, iterations=2, hold=2),
     "gradient, adam": GradientPlanner(horizon=6, restarts=4, iterations=8),
     "gradient, sgd": GradientPlanner(horizon=6, restarts=4, iterations=8, optimizer="sgd", noise=0.1),
-    "gradient, lbfgs": GradientPlanner(horizon=6, restarts=4, iterations=4, optimizer="lbfgs", chunk=6),
+    "gradient, lbfgs": GradientPlanner(horizon=6, restarts=4, iterations=4, optimizer="lbfgs", noise=0.1, chunk=6),
     "gradient, held": GradientPlanner(horizon=7, restarts=4, iterations=8, hold=3),
 }
 CASES = {
