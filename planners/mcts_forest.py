@@ -168,7 +168,11 @@ def _with_room(memory: Memory, room: int) -> Memory:
 
 
 def with_root_priors(
-    trees: Trees, invalid: Tensor | None, fraction: float, alpha: float, generator: np.random.Generator | None
+    trees: Trees,
+    invalid: Tensor | None,
+    fraction: float = 0.0,
+    alpha: float = 1.0,
+    generator: np.random.Generator | None = None,
 ) -> Trees:
     """Trees whose roots' priors have a share of Dirichlet noise, and are 0 for [B, A] invalid actions.
 
