@@ -15,6 +15,7 @@ from planners.base import Box, Budget, Cost, Discrete, Dynamics, Plan, Planner
 from planners.dynamic_programming import DynamicProgramming
 from planners.finite_model import Discretisation
 from planners.gradient import GradientPlanner
+from planners.mcts_planner import MCTSPlanner
 from planners.sampling import CEM, ICEM, MPPI, RandomShooting
 
 GOALS = torch.tensor([[1.5, -0.5], [0.3, 0.9], [-1.0, -1.0]])
@@ -64,6 +65,16 @@ class Distance:
         goal = self.goal.view(len(self.goal), *[1] * (states.dim() - 2), -1)
         gap = (states - goal).norm(dim=-1)
         return gap + 0.01 * torch.nn.functional.pad(actions.square().sum(-1), (0, 1))
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Distance to each problem's own goal, whatever the actions are."""
+
+    goal: Tensor
+
+    def __call__(self, states: Tensor, actions: Tensor) -> Tensor:
+        return (states - self.goal.view(len(self.goal), *[1] * (states.dim() - 2), -1)).norm(dim=-1)
 
 
 def aim(goal: Tensor) -> SearchGoal:
@@ -116,6 +127,8 @@ CONTINUOUS: dict[str, Planner] = {
     "gradient, adam": GradientPlanner(horizon=6, restarts=4, iterations=8),
     "gradient, sgd": GradientPlanner(horizon=6, restarts=4, iterations=8, optimizer="sgd", noise=0.1),
     "gradient, lbfgs": GradientPlanner(horizon=6, restarts=4, iterations=4, optimizer="lbfgs", noise=0.1, chunk=6),
+    "mcts": MCTSPlanner(horizon=6, num_simulations=8),
+    "mcts, held": MCTSPlanner(horizon=7, num_simulations=4, hold=3),
     "gradient, held": GradientPlanner(horizon=7, restarts=4, iterations=8, hold=3),
 }
 CASES = {
@@ -128,6 +141,9 @@ CASES = {
     "anytime a*: Compass": Case(
         LatentAStar(resolution=0.05, weight=3, anytime=True, chunk=40), Compass, aim, path_cost, random=False
     ),
+    "mcts: Compass": Case(MCTSPlanner(horizon=6, num_simulations=8), Compass, Gap),
+    "mcts to a goal: Compass": Case(MCTSPlanner(horizon=20, num_simulations=8), Compass, aim, path_cost, random=False),
+    "mcts to a goal: Integrator": Case(MCTSPlanner(horizon=20, num_simulations=8), Integrator, aim, path_cost),
     "dynamic programming: Compass": Case(
         DynamicProgramming(world=Discretisation(states=LATTICE, tolerance=0.06)), Compass, aim, path_cost, random=False
     ),
@@ -287,7 +303,7 @@ class Tape:
 def test_recorder_listens_and_changes_nothing(case: Case) -> None:
     tape = Tape()
     assert_same(case.plan(), case.plan(recorder=tape))
-    assert {kind for kind, _ in tape.records} <= {"candidates", "iterate", "expansion"}
+    assert {kind for kind, _ in tape.records} <= {"candidates", "iterate", "expansion", "tree"}
     assert len(tape.records) >= 2
     for _, data in tape.records:
         assert not data["states"].requires_grad

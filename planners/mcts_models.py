@@ -1,0 +1,215 @@
+"""What :class:`planners.mcts_planner.MCTSPlanner` searches: action sequences for any cost, states for a goal.
+
+Both are a :data:`planners.mcts.Model`. A node's state is a record of numbers: what it stands for, its depth, and what
+its branches carry. The branches of a new node are all tried at once, in one batch of the dynamics: the best of them is
+the node's value, and how much worse the others are makes the prior that MuZero learns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import final
+
+import torch
+from torch import Tensor
+
+from planners.astar import SearchGoal
+from planners.base import Recorder
+from planners.candidates import Evaluator
+from planners.mcts import Prediction, Root
+from planners.mcts_branches import Branches
+
+Predict = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor | None]]
+"""[M, D] states, actions and [M] problems to the next states, and what is added to the cost of the steps."""
+
+
+@final
+class SequenceModel:
+    """Nodes are action sequences of full length, whose first ``depth`` actions are settled; any cost will do.
+
+    An edge settles the next action; those after it are taken over from the best sequence found so far. A search needs
+    no critic, and all that it tries are complete plans.
+
+    Attributes:
+        evaluate: scores sequences and remembers the best.
+        branches: the edges.
+        base: [B, F, A] the sequence to begin with.
+        contrast: of the priors, see :func:`prior_logits`.
+    """
+
+    def __init__(self, evaluate: Evaluator, branches: Branches, base: Tensor, contrast: float) -> None:
+        self.evaluate, self.branches, self.base, self.contrast = evaluate, branches, base, contrast
+        self._positions = torch.arange(base.shape[1], device=base.device)[:, None]
+        self._tame = _Tame(base)
+
+    def root(self) -> Root:
+        """The sequence to begin with, nothing of it settled."""
+        self.evaluate(self.base[:, None])
+        return Root(*self._node(self.base, torch.zeros_like(self.base[:, 0, :1])))
+
+    def __call__(self, records: Tensor, edges: Tensor) -> Prediction:
+        """[B, R] sequences and [B] edges to the sequences with one more action settled."""
+        sequence, depth, carried = self.split(records)
+        action = self.branches.take(carried, edges)[:, None]
+        sequence = torch.where(self._positions == depth[:, None], action, sequence)
+        records, logits, values = self._node(sequence, (depth + 1).clamp(max=self.base.shape[1]))
+        self.evaluate.meter.iterations += 1
+        return Prediction(records, torch.zeros_like(values), torch.ones_like(values), logits, values)
+
+    def split(self, records: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """[M, R] records to sequences [M, F, A], depths [M, 1] and what branches carry."""
+        size = self.base[0].numel()
+        sequence, depth, carried = records.tensor_split((size, size + 1), 1)
+        return sequence.unflatten(1, self.base.shape[1:]), depth, carried
+
+    def actions(self, records: Tensor) -> Tensor:
+        """[M, A] the actions that lead to [M, R] nodes; without meaning at the root."""
+        sequence, depth, _ = self.split(records)
+        return _action_at(sequence, (depth - 1).clamp(min=0))
+
+    def _node(self, sequence: Tensor, depth: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The records, prior logits and values of [B, F, A] sequences whose first [B, 1] actions are settled."""
+        best = self._best()
+        carried = self.branches.offer(_action_at(best, depth))
+        here, actions = depth[:, None, None], self.branches.all(carried)[:, :, None]
+        tried = torch.where(self._positions < here, sequence[:, None], best[:, None])
+        scores = self._tame(self.evaluate(torch.where(self._positions == here, actions, tried)))
+        records = torch.cat([sequence.flatten(1), depth, carried], 1)
+        return records, prior_logits(scores, self.contrast), -scores.amin(1)
+
+    def _best(self) -> Tensor:
+        """[B, F, A] the best sequences found so far."""
+        best = self.evaluate.best
+        assert best is not None
+        return best.actions[:, 0, :: self.evaluate.hold]
+
+
+@final
+class GoalModel:
+    """Nodes are states; values are minus the estimated costs to go, and an arrival ends the episode.
+
+    Attributes:
+        predict: the world model.
+        goal: where to go.
+        start: [B, D] start states.
+        branches: the edges.
+        stride: cost of a step.
+        horizon: most steps; a node at this depth is worth its estimate, whatever is below.
+        base: [B, H, A] what is offered at each depth, beside other actions.
+        steps: [B] how many of these actions are a warm start: at their nodes the prior holds them to be the best.
+        contrast: of the priors, see :func:`prior_logits`.
+        recorder: receives every expansion.
+    """
+
+    def __init__(
+        self,
+        predict: Predict,
+        goal: SearchGoal,
+        start: Tensor,
+        branches: Branches,
+        *,
+        stride: float,
+        horizon: int,
+        base: Tensor,
+        steps: Tensor,
+        contrast: float,
+        recorder: Recorder | None = None,
+    ) -> None:
+        self.predict, self.goal, self.start, self.branches = predict, goal, start, branches
+        self.stride, self.horizon, self.recorder = stride, horizon, recorder
+        self.base, self.steps, self.contrast = base, steps, contrast
+        self._tame = _Tame(start)
+
+    def root(self) -> Root:
+        """The start states; the root of every tree is on the path of the warm start."""
+        zero = torch.zeros_like(self.start[:, :1])
+        return Root(*self._node(self.start, zero, zero == 0, zero, self.base[:, 0])[:3])
+
+    def __call__(self, records: Tensor, edges: Tensor) -> Prediction:
+        """[B, R] states and [B] edges to the states reached."""
+        states, depth, followed, spent, _, carried = self.split(records)
+        action = self.branches.take(carried, edges)
+        reached, costs = self._step(states, action[:, None])
+        follows = (followed > 0) & (edges == self.branches.base_edges(_action_at(self.base, depth)))[:, None]
+        records, logits, values, arrived = self._node(reached[:, 0], depth + 1, follows, spent + costs, action)
+        ends = arrived | (depth[:, 0] + 1 >= self.horizon)
+        rewards = torch.where(ends, values, 0.0) - costs[:, 0]
+        return Prediction(records, rewards, torch.ones_like(values).masked_fill(ends, 0.0), logits, values)
+
+    def split(self, records: Tensor) -> tuple[Tensor, ...]:
+        """[M, R] records to what they hold.
+
+        These are states [M, D]; depths, whether the warm start led there and costs so far, [M, 1] each; [M, A] actions
+        that led there; and what the branches carry.
+        """
+        size, dim = self.start.shape[1], self.branches.dim
+        return records.tensor_split((size, size + 1, size + 2, size + 3, size + 3 + dim), 1)
+
+    def actions(self, records: Tensor) -> Tensor:
+        """[M, A] the actions that lead to [M, R] nodes; without meaning at the root."""
+        return self.split(records)[4]
+
+    def _node(
+        self, states: Tensor, depth: Tensor, follows: Tensor, spent: Tensor, action: Tensor
+    ) -> tuple[Tensor, ...]:
+        """The records, prior logits and values of [B, D] states, and whether they have arrived."""
+        base = _action_at(self.base, depth)
+        carried = self.branches.offer(base)
+        reached, costs = self._step(states, self.branches.all(carried))
+        beyond, there = self._measure(reached)
+        scores = self._tame(costs + beyond.masked_fill(there, 0.0))
+        logits = prior_logits(scores, self.contrast)
+        warm = follows & (depth < self.steps[:, None])
+        edges = self.branches.base_edges(base)[:, None]
+        logits = torch.where(warm, logits.scatter(1, edges, self.contrast), logits)
+        arrived = self._measure(states[:, None])[1][:, 0]
+        records = torch.cat([states, depth, follows.to(states), spent, action, carried], 1)
+        return records, logits, -scores.amin(1).masked_fill(arrived, 0.0), arrived
+
+    def _step(self, states: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """[B, D] states and the [B, N, A] actions tried there to the [B, N, D] next states and [B, N] costs."""
+        batch, count = numbers.shape[:2]
+        actions = self.branches.decode(numbers.flatten(0, 1))
+        before, problems = states.repeat_interleave(count, 0), self._problems(count)
+        reached, surcharge = self.predict(before, actions, problems)
+        if self.recorder is not None:
+            made = {"actions": actions, "new": torch.full_like(problems, count == 1, dtype=torch.bool)}
+            self.recorder.record("expansion", problems=problems, states=before, next_states=reached, **made)
+        costs = torch.full_like(reached[:, 0], self.stride)
+        if surcharge is not None:
+            costs = costs + surcharge.to(costs)
+        return reached.view(batch, count, -1), costs.view(batch, count)
+
+    def _measure(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        """[B, N, D] states to their [B, N] estimated costs to go and arrivals."""
+        measured = self.goal.measure(states.flatten(0, 1), self._problems(states.shape[1]))
+        estimates, arrived = (part.view(states.shape[:2]) for part in measured)
+        return estimates, arrived
+
+    def _problems(self, count: int) -> Tensor:
+        return torch.arange(len(self.start), device=self.start.device).repeat_interleave(count)
+
+
+def prior_logits(scores: Tensor, contrast: float) -> Tensor:
+    """[B, K] costs of the edges to the logits of a prior: 0 for the best, and minus the contrast for the worst."""
+    low, high = scores.aminmax(dim=1, keepdim=True)
+    return contrast * (low - scores) / (high - low).clamp(min=torch.finfo(scores.dtype).tiny)
+
+
+class _Tame:
+    """Lets [B, K] costs that are not finite count as the worst finite one that was seen, problem by problem."""
+
+    def __init__(self, like: Tensor) -> None:
+        self._worst = like.new_full((len(like), 1), -torch.inf)
+
+    def __call__(self, costs: Tensor) -> Tensor:
+        finite = costs.isfinite()
+        here = costs.masked_fill(~finite, -torch.inf).amax(1, keepdim=True)
+        self._worst = torch.maximum(self._worst, here)
+        return torch.where(finite, costs, self._worst.masked_fill(self._worst == -torch.inf, 0.0))
+
+
+def _action_at(sequence: Tensor, depth: Tensor) -> Tensor:
+    """[B, A] the actions of [B, F, A] sequences at [B, 1] depths, the last one beyond."""
+    step = depth.long().clamp(max=sequence.shape[1] - 1)[..., None].expand(-1, -1, sequence.shape[2])
+    return sequence.gather(1, step)[:, 0]
