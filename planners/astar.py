@@ -207,6 +207,7 @@ class _Search:
             for first in range(0, len(nodes), self.width):
                 part = nodes[first : first + self.width]
                 self._step(np.repeat(part, self.num_actions), np.tile(np.arange(self.num_actions), len(part)))
+                self.meter.lap()
                 if self.meter.exhausted():
                     self.frontiers.put_back(nodes[first + self.width :])
                     return

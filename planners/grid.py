@@ -122,6 +122,7 @@ class GridPlanner:
             raise GridError(f"weights: expected descending numbers, not {tuple(weights)}")
         begins, ends = self._cells("starts", np.asarray(start)[None]), self._cells("goals", np.asarray(goal)[None])
         metrics = [self._metric(weight) for weight in weights]
+        self.plan(start, start)  # compiles, which is no part of the budget
         (workspace,) = self._prepared(1, bidirectional=False)
         return improve(self._terrain, workspace, metrics, int(begins[0]), int(ends[0]), budget.meter(), recorder)
 

@@ -154,6 +154,7 @@ def _from_the_start(
         )
         if meter is not None:
             meter.iterations += expanded - before
+            meter.lap()
             cut = meter.exhausted()
     if recorder is not None:
         _tell(recorder, order[:expanded], cells["stamp"] == 2 * number, metric.weight, terrain.width)
