@@ -92,6 +92,12 @@ class FiniteModel:
         return self.next_states.shape[1]
 
     @cached_property
+    def possible(self) -> tuple[Ints, NDArray[np.bool_]]:
+        """[S, A] how many outcomes each action may have, and whether one of them leads nowhere."""
+        likely = self.chances > 0
+        return likely.sum(-1, dtype=np.int32), np.asarray((likely & (self.next_states < 0)).any(-1))
+
+    @cached_property
     def incoming(self) -> tuple[Longs, Longs]:
         """The outcomes that lead to each state, in compressed rows: [S+1] pointers and flat numbers in [S, A, K]."""
         flat = self.next_states.reshape(-1)
@@ -233,6 +239,7 @@ class Discretisation:
             columns.append(self.outcomes(dynamics, self.states, actions, generator))
             spent.model_calls += columns[-1].chances.size
             spent.iterations += 1
+            spent.lap()
         numbers, costs, chances = (
             np.stack([getattr(column, name) for column in columns], 1) for name in ("numbers", "costs", "chances")
         )

@@ -27,6 +27,9 @@ Longs = NDArray[np.int64]
 Doubles = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
+THREADED_FROM = 50_000
+"""Outcomes in a model from which on a sweep takes longer than waking a thread."""
+
 
 class Walk(NamedTuple):
     """Roll-outs of a policy, N per goal.
@@ -106,7 +109,7 @@ def value_iteration(
         max_sweeps: rounds over all states.
         meter: what may be spent; checked between sweeps, which are its iterations.
         recorder: receives an ``iterate`` with the [G, S] ``values`` before the first sweep and after each one.
-        workers: threads, which share the goals; one per CPU if None.
+        workers: threads, which share the goals; if None, one per CPU for a model that is large enough.
 
     Raises:
         PlannerError: a setting makes no sense, or a goal is no state.
@@ -114,12 +117,16 @@ def value_iteration(
     require_positive("value_iteration", tolerance=tolerance, max_sweeps=max_sweeps, give_up=give_up)
     if not 0 < discount <= 1:
         raise PlannerError(f"value_iteration's discount must be in (0, 1], not {discount!r}")
-    tables = Tables(model.next_states, model.chances, model.costs, *model.incoming)
+    tables = Tables(model.next_states, model.chances, model.costs, *model.possible, *model.incoming)
     rules = Rules(float(risk.tail), float(discount), float(give_up), False)
     iteration = _Iteration(tables, rules, _goal_masks(goals, model.num_states), tolerance, recorder)
-    threads = max(1, min(workers or os.cpu_count() or 1, len(iteration.arrived)))
-    with ThreadPoolExecutor(threads) as pool:
-        iteration.run(pool.map, max_sweeps, meter or Budget().meter())
+    meter = meter or Budget().meter()
+    threads = workers or (os.cpu_count() or 1 if model.chances.size >= THREADED_FROM else 1)
+    if min(threads, len(iteration.arrived)) <= 1:
+        iteration.run(map, max_sweeps, meter)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            iteration.run(pool.map, max_sweeps, meter)
     return Policy(iteration.values, iteration.actions, iteration.converged, iteration.sweeps)
 
 
@@ -158,6 +165,7 @@ class _Iteration:
             self.improving[settled] = True
             self.sweeps += 1
             meter.iterations += 1
+            meter.lap()
             self._record()
 
     def _solution(self, goal: int) -> Solution:

@@ -25,11 +25,13 @@ ROUNDING = 1e-12
 
 
 class Tables(NamedTuple):
-    """A :class:`planners.finite_model.FiniteModel`: its arrays, and the outcomes that lead to each state."""
+    """A :class:`planners.finite_model.FiniteModel`: its arrays, and what it knows of them."""
 
     next_states: Ints
     chances: Doubles
     costs: Doubles
+    counts: Ints
+    ends: Mask
     pointers: Longs
     arcs: Longs
 
@@ -102,18 +104,21 @@ def action_value(tables, rules, values, state, action, partial):  # type: ignore
 
 
 @njit(cache=True, nogil=True)
-def _lose(tables, lost, blocked, arrived, found):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """Spreads the loss of the states ``found``: actions that may lead there are barred, which may lose more states."""
+def _lose(tables, choices, blocked, arrived, found):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Spreads the loss of the states ``found``: actions that may lead there are barred, which may lose more states.
+
+    ``choices`` counts the actions that a state has left; it is 0 where the state is lost.
+    """
     _, actions, outcomes = tables.chances.shape
     while len(found) > 0:
         state = found.pop()
         for arc in tables.arcs[tables.pointers[state] : tables.pointers[state + 1]]:
             before, action = arc // (actions * outcomes), arc // outcomes % actions
-            if lost[before] or arrived[before] or blocked[before, action]:
+            if choices[before] == 0 or arrived[before] or blocked[before, action]:
                 continue
             blocked[before, action] = True
-            if blocked[before].all():
-                lost[before] = True
+            choices[before] -= 1
+            if choices[before] == 0:
                 found.append(before)
 
 
@@ -127,15 +132,11 @@ def _spread(tables, rules, blocked, solution):  # type: ignore[no-untyped-def]  
     """
     states, actions, outcomes = tables.chances.shape
     values, choice, _, arrived = solution
-    waiting, outside = np.zeros((states, actions), np.int32), np.ones((states, actions))
-    for state in range(states):
-        values[state], choice[state] = np.inf, -1
-        for action in range(actions):
-            waiting[state, action] = np.count_nonzero(tables.chances[state, action])
+    waiting, outside = tables.counts.copy(), np.ones((states, actions))
+    values[:], choice[:] = np.inf, -1
+    values[arrived] = 0.0
     settled = np.zeros(states, np.bool_)
     heap = [(0.0, state) for state in np.flatnonzero(arrived)]
-    for state in np.flatnonzero(arrived):
-        values[state] = 0.0
     while len(heap) > 0:
         state = heappop(heap)[1]
         if settled[state]:
@@ -163,38 +164,29 @@ def begin(tables, rules, solution):  # type: ignore[no-untyped-def]  # pragma: n
     forever, and only dead ends are lost. Else whatever cannot arrive is, which may bar the way for others: hence the
     repetition.
     """
-    values, choice, steps, arrived = solution
-    lost = np.zeros(len(values), np.bool_)
-    blocked = np.zeros(tables.chances.shape[:2], np.bool_)
-    found = [state for state in range(0)]
+    values, _, steps, arrived = solution
     all_or_nothing = rules.give_up == np.inf
-    for state in range(len(values)):
-        for action in range(blocked.shape[1]):
-            possible = tables.chances[state, action] > 0
-            nowhere = possible & (tables.next_states[state, action] < 0)
-            blocked[state, action] = not possible.any() or (all_or_nothing and nowhere.any())
-        if all_or_nothing and not arrived[state] and blocked[state].all():
-            lost[state] = True
-            found.append(state)
+    blocked = (tables.counts == 0) | (tables.ends & all_or_nothing)
+    choices = (~blocked).sum(1)
+    found = [state for state in range(len(values)) if choices[state] == 0 and not arrived[state]]
     while True:
         if all_or_nothing:
-            _lose(tables, lost, blocked, arrived, found)
+            _lose(tables, choices, blocked, arrived, found)
         _spread(tables, rules, blocked, solution)
         if not all_or_nothing or rules.discount < 1.0:
             break
-        for state in range(len(values)):
-            if values[state] == np.inf and not lost[state]:
-                lost[state] = True
-                found.append(state)
+        found = [state for state in range(len(values)) if values[state] == np.inf and choices[state] > 0]
         if len(found) == 0:
             break
+        for state in found:
+            choices[state] = 0
+    steps[:] = 0.0
     ceiling = rules.give_up
     if all_or_nothing and rules.discount < 1.0:
         ceiling = tables.costs.max() / (1.0 - rules.discount)
     for state in range(len(values)):
-        if not lost[state]:
+        if choices[state] > 0 or not all_or_nothing:
             values[state] = min(values[state], ceiling)
-    steps[:] = 0.0
 
 
 @njit(cache=True, nogil=True)
