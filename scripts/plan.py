@@ -1,6 +1,7 @@
 """Plans every problem of a grid map, checks the lengths, says how fast, and draws a path.
 
 python scripts/plan.py FILE.map --scen FILE.scen --planner astar --figure out/plan.png
+python scripts/plan.py FILE.map --scen FILE.scen --planner anytime
 """
 
 from __future__ import annotations
@@ -10,17 +11,18 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import tyro
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from planners.grid import GridPath, GridPlanner, Moves
+from scripts._anytime import progress, timed
 from scripts._cli import Flat, run
+from scripts._grid_figure import Expansions, search_figure
 from viz.figures import save
 from worlds import generate_maze
 from worlds.maps import WALL
@@ -37,8 +39,8 @@ class Options:
     """A MovingAI .map file; a generated maze by default."""
     scen: Path | None = None
     """Its .scen file of problems; random problems by default."""
-    planner: Literal["astar", "dijkstra", "bidirectional"] = "astar"
-    """All are exact: Dijkstra has no heuristic, and bidirectional A* searches from both ends."""
+    planner: Literal["astar", "dijkstra", "bidirectional", "anytime"] = "astar"
+    """All end exact: Dijkstra has no heuristic, bidirectional A* has two ends, anytime A* improves a first path."""
     weight: float = 1.0
     """Of A*'s heuristic; above 1, paths are at most so many times too long and found sooner."""
     moves: Moves = "octile"
@@ -52,7 +54,7 @@ class Options:
     json: bool = False
     """Print the results as JSON instead of a table."""
     figure: Path | None = None
-    """Draw the longest path that was found to this file."""
+    """Draw the longest path that was found, and the order in which cells were expanded, to this file."""
 
 
 def main(options: Flat[Options]) -> None:
@@ -61,6 +63,8 @@ def main(options: Flat[Options]) -> None:
         raise ValueError(f"--limit must be at least 1, not {options.limit}")
     if options.scen is not None and options.map is None:
         raise ValueError("--scen needs the map whose problems it holds, as the first argument")
+    if options.planner == "anytime" and options.weight != 1:
+        raise ValueError("--weight is not for --planner anytime, whose weights descend to 1 by themselves")
     name, free = _grid(options)
     planner = GridPlanner(free, moves=options.moves)
     problems = _problems(options, free)
@@ -68,15 +72,21 @@ def main(options: Flat[Options]) -> None:
     both = options.planner == "bidirectional"
     planner.plan(problems.starts[0], problems.starts[0], weight, both)  # compiles; not timed
     begun = time.perf_counter()
-    paths = planner.plan_many(problems.starts, problems.goals, weight, both)
+    if options.planner == "anytime":
+        answers = [timed(planner, *ends) for ends in zip(problems.starts, problems.goals, strict=True)]
+        paths = [found[-1][1] for found in answers]
+    else:
+        answers, paths = [], planner.plan_many(problems.starts, problems.goals, weight, both)
     seconds = time.perf_counter() - begun
     # Published lengths are the shortest octile ones: anything else has nothing to be compared with.
     published = options.scen is not None and options.moves == "octile" and weight <= 1
-    result = {"map": name, "planner": options.planner, "moves": options.moves, "weight": weight}
-    result |= _report(paths, problems if published else None, seconds)
+    result: dict[str, Any] = {"map": name, "planner": options.planner, "moves": options.moves, "weight": weight}
+    result |= _report(paths, problems if published else None, seconds) | progress(answers)
     print(json.dumps(result) if options.json else _table(result))
     if options.figure is not None:
-        save(path_figure(free, max(paths, key=lambda path: path.found * len(path.cells))), options.figure)
+        longest, heard = int(np.argmax([path.found * len(path.cells) for path in paths])), Expansions()
+        path = planner.plan(problems.starts[longest], problems.goals[longest], weight, both, heard)
+        save(search_figure(free, path, heard), options.figure)
     if result["wrong"]:
         raise ValueError(f"{result['wrong']} of {len(paths)} paths are not as long as {options.scen} says")
 
@@ -129,22 +139,6 @@ def _table(result: dict) -> str:
     rows = {key.replace("_", " "): text(value) for key, value in result.items()}
     rows["nodes per second"] = f"{result['nodes_per_second'] / 1e6:.2f} million"
     return "\n".join(f"{key:<18}{value}" for key, value in rows.items())
-
-
-def path_figure(free: NDArray[np.bool_], path: GridPath) -> Figure:
-    """The grid, [rows, columns] where one may walk, with one path."""
-    tall = min(max(8 * free.shape[0] / free.shape[1], 2.0), 16.0)
-    figure = Figure(figsize=(8, tall + 0.4), layout="constrained")
-    axes = figure.add_subplot()
-    axes.imshow(free, cmap="gray", vmin=-1, vmax=1, interpolation="nearest")
-    axes.set_axis_off()
-    if path.found:
-        rows, columns = path.cells.T
-        axes.plot(columns, rows, color="tab:red", linewidth=1.5)
-        axes.plot(columns[0], rows[0], "o", color="tab:green")
-        axes.plot(columns[-1], rows[-1], "*", color="tab:blue", markersize=10)
-    axes.set_title(f"length {path.cost:.2f}, {path.expanded} cells expanded" if path.found else "no path")
-    return figure
 
 
 if __name__ == "__main__":

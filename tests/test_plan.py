@@ -22,7 +22,7 @@ def result(capsys: Capture, args: str) -> dict:
     return json.loads(capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("planner", ["astar", "dijkstra", "bidirectional"])
+@pytest.mark.parametrize("planner", ["astar", "dijkstra", "bidirectional", "anytime"])
 def test_problems_of_a_file(planner: str, capsys: Capture) -> None:
     found = result(capsys, f"{ROOMS} --planner {planner}")
     assert found["problems"] == 42 and 0 < found["solved"] < 42 and found["wrong"] == 0
@@ -34,6 +34,17 @@ def test_dijkstra_expands_more_and_a_weight_less(capsys: Capture) -> None:
     flags = ("--planner dijkstra", "", "--weight 3")
     expanded = [result(capsys, f"--size 65 {flag}")["nodes_per_query"] for flag in flags]
     assert expanded[0] > expanded[1] > expanded[2]
+
+
+def test_anytime_says_how_its_paths_get_better(capsys: Capture) -> None:
+    found = result(capsys, f"{ROOMS} --planner anytime")
+    rows = [found[key] for key in found if key.startswith("after_search_")]
+    numbers = [[float(number) for number in re.findall(r"[\d.]+", row)] for row in rows]
+    assert 2 <= len(numbers) <= 5
+    assert numbers[0][1] > numbers[-1][1] == 1 and numbers[0][2] >= numbers[-1][2] == 1
+    for before, after in zip(numbers, numbers[1:], strict=False):
+        assert before[0] < after[0] and before[1] >= after[1] and before[2] >= after[2]
+    assert all(1 <= ratio <= bound for _, bound, ratio in numbers)
 
 
 def test_without_flags_it_plans_in_a_generated_maze(capsys: Capture) -> None:
@@ -53,7 +64,7 @@ def test_limit_moves_and_seed(capsys: Capture) -> None:
 
 
 def test_the_figure(tmp_path: Path, capsys: Capture) -> None:
-    for number, args in enumerate((ROOMS, f"{ROOMS} --limit 1", "--size 33")):
+    for number, args in enumerate((ROOMS, f"{ROOMS} --limit 1 --planner bidirectional", "--size 33")):
         run(plan.main, f"{args} --figure {tmp_path / f'{number}.png'}".split())
         assert (tmp_path / f"{number}.png").stat().st_size > 5000
     capsys.readouterr()
@@ -80,6 +91,7 @@ def test_mistakes(tmp_path: Path, capsys: Capture) -> None:
         (f"{tmp_path / 'small.map'} --scen {DATA / 'rooms.map.scen'}", "problems of rooms.map, 18 x 20"),
         (f"{tmp_path / 'full.map'}", "no free cell"),
         (f"{ROOMS} --weight -1", "weight: expected a finite number >= 0"),
+        (f"{ROOMS} --planner anytime --weight 2", "--weight is not for --planner anytime"),
         (f"{ROOMS} --planner bidirectional --weight 2", "weight: a bidirectional search expects at most 1"),
         (f"{ROOMS} --figure {tmp_path / 'a.bmp'}", "expected a file ending in .png"),
         ("--size 2", "rows, columns >= 3"),
