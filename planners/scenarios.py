@@ -36,14 +36,17 @@ class Scenarios:
         """Number of scenarios, S."""
         return self.draws.shape[1]
 
-    def latents(self, state: Tensor, action: Tensor, time: int) -> Tensor:
-        """[B, N, S, D] states and [B, N, S, A] actions to the [B, N, S] modes, or [B, N, S, Z] values, of a step."""
+    def latents(self, state: Tensor, action: Tensor, time: int | slice) -> Tensor:
+        """[B, N, S, D] states and [B, N, S, A] actions to the [B, N, S] modes, or [B, N, S, Z] values, of a step.
+
+        With a slice of times, for that many steps at once: states and actions then have an axis T after S.
+        """
         draw = self.draws[:, None, :, time]
         if isinstance(self.dynamics.latents, Categorical) and not self._enumerated:
             cumulative = self._prior(state, action).cumsum(-1)
             # Rounding may leave the last cumulative probability below 1.
             return (draw[..., None] >= cumulative[..., :-1]).sum(-1)
-        return draw.expand(*state.shape[:-1], *draw.shape[3:])
+        return draw.expand(*state.shape[:-1], *self.draws.shape[3:])
 
     def chances(self, state: Tensor, action: Tensor, latent: Tensor) -> Tensor | None:
         """[B, N, S] probabilities of a step's modes; None if they were drawn, which makes all scenarios alike."""

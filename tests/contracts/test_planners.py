@@ -15,6 +15,7 @@ from planners.base import Box, Budget, Cost, Discrete, Dynamics, Plan, Planner
 from planners.dynamic_programming import DynamicProgramming
 from planners.finite_model import Discretisation
 from planners.gradient import GradientPlanner
+from planners.lifted import LiftedPlanner
 from planners.mcts_planner import MCTSPlanner
 from planners.sampling import CEM, ICEM, MPPI, RandomShooting
 
@@ -130,6 +131,8 @@ CONTINUOUS: dict[str, Planner] = {
     "mcts": MCTSPlanner(horizon=6, num_simulations=8),
     "mcts, held": MCTSPlanner(horizon=7, num_simulations=4, hold=3),
     "gradient, held": GradientPlanner(horizon=7, restarts=4, iterations=8, hold=3),
+    "lifted": LiftedPlanner(horizon=6, restarts=4, iterations=9, sync_every=4, sync_steps=2),
+    "lifted, held": LiftedPlanner(horizon=7, restarts=3, iterations=6, sync_every=3, hold=2, detached=False, chunk=40),
 }
 CASES = {
     f"{name}: {world.__name__}": Case(planner, world)
