@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from planners.astar import SearchGoal
-from planners.base import Recorder
+from planners.base import Meter, Recorder
 from planners.candidates import Evaluator
-from planners.mcts import Prediction, Root
 from planners.mcts_branches import Branches
+from planners.mcts_forest import Prediction
+from planners.mcts_trees import Root
 
 Predict = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor | None]]
 """[M, D] states, actions and [M] problems to the next states, and what is added to the cost of the steps."""
@@ -40,6 +41,7 @@ class SequenceModel:
     def __init__(self, evaluate: Evaluator, branches: Branches, base: Tensor, contrast: float) -> None:
         self.evaluate, self.branches, self.base, self.contrast = evaluate, branches, base, contrast
         self._positions = torch.arange(base.shape[1], device=base.device)[:, None]
+        self._problems = torch.arange(len(base), device=base.device)
         self._tame = _Tame(base)
 
     def root(self) -> Root:
@@ -73,7 +75,7 @@ class SequenceModel:
         carried = self.branches.offer(_action_at(best, depth))
         here, actions = depth[:, None, None], self.branches.all(carried)[:, :, None]
         tried = torch.where(self._positions < here, sequence[:, None], best[:, None])
-        scores = self._tame(self.evaluate(torch.where(self._positions == here, actions, tried)))
+        scores = self._tame(self.evaluate(torch.where(self._positions == here, actions, tried)), self._problems)
         records = torch.cat([sequence.flatten(1), depth, carried], 1)
         return records, prior_logits(scores, self.contrast), -scores.amin(1)
 
@@ -90,51 +92,80 @@ class GoalModel:
 
     Attributes:
         predict: the world model.
+        outcomes: model calls that a prediction takes.
         goal: where to go.
         start: [B, D] start states.
         branches: the edges.
-        stride: cost of a step.
-        horizon: most steps; a node at this depth is worth its estimate, whatever is below.
         base: [B, H, A] what is offered at each depth, beside other actions.
         steps: [B] how many of these actions are a warm start: at their nodes the prior holds them to be the best.
+        stride: cost of a step.
+        horizon: most steps; a node at this depth is worth its estimate, whatever is below.
         contrast: of the priors, see :func:`prior_logits`.
+        meter: counts model calls.
         recorder: receives every expansion.
     """
 
     def __init__(
         self,
         predict: Predict,
+        outcomes: int,
         goal: SearchGoal,
         start: Tensor,
         branches: Branches,
+        base: Tensor,
+        steps: Tensor,
         *,
         stride: float,
         horizon: int,
-        base: Tensor,
-        steps: Tensor,
         contrast: float,
+        meter: Meter,
         recorder: Recorder | None = None,
     ) -> None:
-        self.predict, self.goal, self.start, self.branches = predict, goal, start, branches
-        self.stride, self.horizon, self.recorder = stride, horizon, recorder
-        self.base, self.steps, self.contrast = base, steps, contrast
+        self.predict, self.outcomes, self.goal, self.start, self.branches = predict, outcomes, goal, start, branches
+        self.base, self.steps, self.stride, self.horizon, self.contrast = base, steps, stride, horizon, contrast
+        self.meter, self.recorder = meter, recorder
+        self._problems = torch.arange(len(start), device=start.device)
         self._tame = _Tame(start)
 
     def root(self) -> Root:
         """The start states; the root of every tree is on the path of the warm start."""
         zero = torch.zeros_like(self.start[:, :1])
-        return Root(*self._node(self.start, zero, zero == 0, zero, self.base[:, 0])[:3])
+        return Root(*self._node(self.start, zero, zero == 0, zero, self.base[:, 0], self._problems)[:3])
 
     def __call__(self, records: Tensor, edges: Tensor) -> Prediction:
         """[B, R] states and [B] edges to the states reached."""
-        states, depth, followed, spent, _, carried = self.split(records)
-        action = self.branches.take(carried, edges)
-        reached, costs = self._step(states, action[:, None])
-        follows = (followed > 0) & (edges == self.branches.base_edges(_action_at(self.base, depth)))[:, None]
-        records, logits, values, arrived = self._node(reached[:, 0], depth + 1, follows, spent + costs, action)
+        states, action = self.taken(records, edges)
+        reached, costs = self._step(states, action[:, None], self._problems)
+        return self.arrive(records, edges, reached[:, 0], costs, self._problems)
+
+    def taken(self, records: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
+        """[M, R] nodes and the [M] edges taken there to states [M, D] and actions [M, A]."""
+        states, *_, carried = self.split(records)
+        return states, self.branches.take(carried, edges)
+
+    def arrive(self, records: Tensor, edges: Tensor, reached: Tensor, costs: Tensor, problems: Tensor) -> Prediction:
+        """[M, R] nodes, the [M] edges taken, the [M, D] states reached and the [M, 1] costs to what the search is told.
+
+        ``problems`` are the [M] numbers of the rows' problems.
+        """
+        _, depth, followed, spent, _, carried = self.split(records)
+        follows = (followed > 0) & (edges == self.branches.base_edges(self._offered(depth, problems)))[:, None]
+        node = (depth + 1, follows, spent + costs, self.branches.take(carried, edges))
+        records, logits, values, arrived = self._node(reached, *node, problems)
         ends = arrived | (depth[:, 0] + 1 >= self.horizon)
         rewards = torch.where(ends, values, 0.0) - costs[:, 0]
         return Prediction(records, rewards, torch.ones_like(values).masked_fill(ends, 0.0), logits, values)
+
+    def scores(self, states: Tensor, actions: Tensor, problems: Tensor) -> tuple[Tensor, Tensor]:
+        """[M, D] states and [M, N, A] actions to the costs of going by them, [M, N]; and the states' [M] arrivals."""
+        reached, costs = self._step(states, actions, problems)
+        count = 1 + actions.shape[1]
+        measured = self.goal.measure(
+            torch.cat([states[:, None], reached], 1).flatten(0, 1), problems.repeat_interleave(count)
+        )
+        estimates, arrived = (part.view(-1, count) for part in measured)
+        beyond = estimates.masked_fill(arrived, 0.0)[:, 1:]
+        return self._tame(costs + beyond, problems), arrived[:, 0]
 
     def split(self, records: Tensor) -> tuple[Tensor, ...]:
         """[M, R] records to what they hold.
@@ -149,29 +180,31 @@ class GoalModel:
         """[M, A] the actions that lead to [M, R] nodes; without meaning at the root."""
         return self.split(records)[4]
 
+    def _offered(self, depth: Tensor, problems: Tensor) -> Tensor:
+        """[M, A] the base's actions at [M, 1] depths."""
+        return _action_at(self.base[problems], depth)
+
     def _node(
-        self, states: Tensor, depth: Tensor, follows: Tensor, spent: Tensor, action: Tensor
+        self, states: Tensor, depth: Tensor, follows: Tensor, spent: Tensor, action: Tensor, problems: Tensor
     ) -> tuple[Tensor, ...]:
-        """The records, prior logits and values of [B, D] states, and whether they have arrived."""
-        base = _action_at(self.base, depth)
+        """The records, prior logits and values of [M, D] states, and whether they have arrived."""
+        base = self._offered(depth, problems)
         carried = self.branches.offer(base)
-        reached, costs = self._step(states, self.branches.all(carried))
-        beyond, there = self._measure(reached)
-        scores = self._tame(costs + beyond.masked_fill(there, 0.0))
+        scores, arrived = self.scores(states, self.branches.all(carried), problems)
         logits = prior_logits(scores, self.contrast)
-        warm = follows & (depth < self.steps[:, None])
+        warm = follows & (depth < self.steps[problems, None])
         edges = self.branches.base_edges(base)[:, None]
         logits = torch.where(warm, logits.scatter(1, edges, self.contrast), logits)
-        arrived = self._measure(states[:, None])[1][:, 0]
         records = torch.cat([states, depth, follows.to(states), spent, action, carried], 1)
         return records, logits, -scores.amin(1).masked_fill(arrived, 0.0), arrived
 
-    def _step(self, states: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, D] states and the [B, N, A] actions tried there to the [B, N, D] next states and [B, N] costs."""
+    def _step(self, states: Tensor, numbers: Tensor, problems: Tensor) -> tuple[Tensor, Tensor]:
+        """[M, D] states and the [M, N, A] actions tried there to the [M, N, D] next states and [M, N] costs."""
         batch, count = numbers.shape[:2]
         actions = self.branches.decode(numbers.flatten(0, 1))
-        before, problems = states.repeat_interleave(count, 0), self._problems(count)
+        before, problems = states.repeat_interleave(count, 0), problems.repeat_interleave(count)
         reached, surcharge = self.predict(before, actions, problems)
+        self.meter.model_calls += self.outcomes * len(before)
         if self.recorder is not None:
             made = {"actions": actions, "new": torch.full_like(problems, count == 1, dtype=torch.bool)}
             self.recorder.record("expansion", problems=problems, states=before, next_states=reached, **made)
@@ -179,15 +212,6 @@ class GoalModel:
         if surcharge is not None:
             costs = costs + surcharge.to(costs)
         return reached.view(batch, count, -1), costs.view(batch, count)
-
-    def _measure(self, states: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, N, D] states to their [B, N] estimated costs to go and arrivals."""
-        measured = self.goal.measure(states.flatten(0, 1), self._problems(states.shape[1]))
-        estimates, arrived = (part.view(states.shape[:2]) for part in measured)
-        return estimates, arrived
-
-    def _problems(self, count: int) -> Tensor:
-        return torch.arange(len(self.start), device=self.start.device).repeat_interleave(count)
 
 
 def prior_logits(scores: Tensor, contrast: float) -> Tensor:
@@ -197,16 +221,18 @@ def prior_logits(scores: Tensor, contrast: float) -> Tensor:
 
 
 class _Tame:
-    """Lets [B, K] costs that are not finite count as the worst finite one that was seen, problem by problem."""
+    """Lets costs that are not finite count as the worst finite one that was seen, problem by problem."""
 
     def __init__(self, like: Tensor) -> None:
         self._worst = like.new_full((len(like), 1), -torch.inf)
 
-    def __call__(self, costs: Tensor) -> Tensor:
+    def __call__(self, costs: Tensor, problems: Tensor) -> Tensor:
+        """[M, K] costs of the [M] problems, no problem twice."""
         finite = costs.isfinite()
         here = costs.masked_fill(~finite, -torch.inf).amax(1, keepdim=True)
-        self._worst = torch.maximum(self._worst, here)
-        return torch.where(finite, costs, self._worst.masked_fill(self._worst == -torch.inf, 0.0))
+        worst = torch.maximum(self._worst[problems], here)
+        self._worst[problems] = worst
+        return torch.where(finite, costs, worst.masked_fill(worst == -torch.inf, 0.0))
 
 
 def _action_at(sequence: Tensor, depth: Tensor) -> Tensor:

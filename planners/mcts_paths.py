@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from planners.base import Meter, Plan, Recorder
-from planners.mcts import Root, SearchResult
+from planners.base import Plan, Recorder
 from planners.mcts_branches import AllActions, Branches
 from planners.mcts_device import DeviceSearchResult
 from planners.mcts_device_forest import DeviceTree
+from planners.mcts_forest import SearchResult
 from planners.mcts_models import GoalModel, SequenceModel
+from planners.mcts_trees import Root
 
 
 @final
@@ -82,19 +83,18 @@ def _ancestry(ends: Tensor, lengths: Tensor, parents: Tensor) -> Tensor:
     return torch.stack(path[::-1], 1)
 
 
-def likely_chain(model: GoalModel, root: Root, least: int, meter: Meter, calls: int) -> Tensor:
+def likely_chain(model: GoalModel, root: Root) -> Tensor:
     """[B, W, R] the nodes that the likeliest edges lead to from the root: the warm start, and what looks best after it.
 
-    It ends at the horizon, or sooner where all problems have arrived, or after the least number of steps where the
-    budget is used up; a step takes so many model calls.
+    It ends at the horizon, or sooner where all problems have arrived, or where the budget is used up by the end of
+    the warm start.
     """
     chain: list[Tensor] = []
-    records, logits = root.states, root.prior_logits
-    while len(chain) < max(least, 1) or not meter.exhausted():
+    records, logits, least = root.states, root.prior_logits, max(1, int(model.steps.max()))
+    while len(chain) < least or not model.meter.exhausted():
         prediction = model(records, logits.argmax(1))
         records, logits = prediction.states, prediction.prior_logits
         chain.append(records)
-        meter.model_calls += calls
         # Discounts are 0 where a problem has arrived, and at the horizon.
         if not prediction.discounts.any():
             break
@@ -117,19 +117,29 @@ def device_tree(result: SearchResult | DeviceSearchResult) -> DeviceTree:
     return DeviceTree(**{name: field if field.is_floating_point() else field.long() for name, field in fields.items()})
 
 
+def node_records(result: SearchResult | DeviceSearchResult) -> Tensor:
+    """[B, N, R] the records of a search's nodes; those of chance nodes are the records of the nodes above."""
+    return result.states[..., : result.trees.state_dim] if isinstance(result, SearchResult) else result.states
+
+
 def record_tree(
     recorder: Recorder, model: GoalModel | SequenceModel, result: SearchResult | DeviceSearchResult, states: Tensor
 ) -> None:
     """Passes on what a viewer needs to draw the trees, whose nodes have [B, N, D] states."""
-    tree = device_tree(result)
+    tree, records = device_tree(result), node_records(result).flatten(0, 1)
     rows = torch.arange(len(states), device=states.device)[:, None]
     priors = tree.priors[rows, tree.parents.clamp(min=0), tree.actions.clamp(min=0)]
     priors[:, 0] = 1.0
-    actions = model.actions(result.states.flatten(0, 1)).unflatten(0, states.shape[:2])
+    actions, chance = model.actions(records), torch.zeros_like(tree.visits, dtype=torch.bool)
+    if isinstance(result, SearchResult):
+        chance = torch.from_numpy(result.trees.memory.nodes["chance"] != 0).to(states.device)
+        taken = model.branches.take(model.split(records)[-1], tree.actions.clamp(0, model.branches.count - 1).flatten())
+        actions = torch.where(chance.flatten()[:, None], taken, actions)
     recorder.record(
         "tree",
         parents=tree.parents,
-        actions=model.branches.decode(actions),
+        actions=model.branches.decode(actions).unflatten(0, states.shape[:2]),
+        chance=chance,
         visits=tree.visits,
         q=tree.rewards + tree.discounts * tree.values,
         priors=priors,

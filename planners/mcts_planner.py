@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from planners.astar import SearchGoal
-from planners.base import AnyDynamics, Budget, Cost, Meter, Plan, Recorder
-from planners.candidates import Evaluator, PlannerError, require_positive
-from planners.edges import outcomes_of
+from planners.base import AnyDynamics, Budget, Categorical, Cost, Meter, Plan, Recorder, StochasticDynamics
+from planners.candidates import Evaluator, PlannerError, require_positive, white_noise
 from planners.indexed import with_indices
-from planners.mcts import MCTS, Root, SearchResult
+from planners.mcts import MCTS
 from planners.mcts_branches import AllActions, Branches, branches_of
+from planners.mcts_chance_goal import ChanceGoalModel, LikeliestOutcome, principal_variation
 from planners.mcts_device import DeviceMCTS, DeviceSearchResult
+from planners.mcts_forest import Model, SearchResult
 from planners.mcts_models import GoalModel, Predict, SequenceModel
 from planners.mcts_paths import (
     SequenceListener,
@@ -24,8 +25,10 @@ from planners.mcts_paths import (
     chain_parents,
     device_tree,
     likely_chain,
+    node_records,
     record_tree,
 )
+from planners.mcts_trees import Root
 from planners.risk import MEAN, Risk
 from planners.scenarios import Scenarios, draw_scenarios
 
@@ -40,9 +43,10 @@ class MCTSPlanner:
     the horizon. Either way the plan is the best that was seen, so that more simulations don't make it worse. At a node
     every discrete action is considered; of a box of actions some are drawn (Sampled MuZero).
 
-    Where the dynamics has a latent variable, sequences are imagined in ``scenarios`` and weighed by ``risk``; towards
-    a goal, an action leads to its most likely outcome, at a surcharge for the others
-    (:class:`planners.edges.Determinised`).
+    Where the dynamics has a latent variable, sequences are imagined in ``scenarios`` and weighed by ``risk``. Towards a
+    goal, if the variable has modes, trees have chance nodes (Stochastic MuZero): the plan follows the actions taken
+    most often over the likeliest outcomes, and its cost is that of its first action and a policy that reacts to what
+    happens. Without modes, each action leads to its likeliest outcome (:class:`LikeliestOutcome`).
 
     Attributes:
         horizon: steps to plan, H; with a goal the most steps of a path.
@@ -116,10 +120,13 @@ class MCTSPlanner:
         branches = branches_of("MCTSPlanner", dynamics, self.samples, self.spread, generator)
         task = _Task(self, start, branches, budget.meter(), recorder)
         if isinstance(cost, SearchGoal):
-            predict = outcomes_of(dynamics, cost.measure, self.risk, self.scenarios, start, generator)
-            return task.path(predict, predict.outcomes, cost, warm_start)
+            if len(start) != len(cost.goal):
+                shapes = f"start {list(start.shape)} and goal {list(cost.goal.shape)}"
+                raise PlannerError(f"{shapes}: one goal per start is needed")
+            return task.to_goal(dynamics, cost, warm_start, generator)
+        dynamics, cost = with_indices(dynamics, cost, branches)
         scenarios = draw_scenarios(dynamics, start, self.horizon, self.scenarios, generator)
-        return task.sequence(*with_indices(dynamics, cost, branches), scenarios, warm_start)
+        return task.sequence(dynamics, cost, scenarios, warm_start)
 
 
 @dataclass(frozen=True)
@@ -161,36 +168,78 @@ class _Task:
             record_tree(listener.recorder, model, result, listener.states_at(settings.hold * depth.long()))
         return replace(plan, actions=self.branches.decode(plan.actions))
 
+    def to_goal(
+        self, dynamics: AnyDynamics, goal: SearchGoal, warm_start: Tensor | None, generator: torch.Generator | None
+    ) -> Plan:
+        """Plans a path to a goal."""
+        if not isinstance(dynamics, StochasticDynamics):
+            step = dynamics.step
+            return self.path(lambda states, actions, _: (step(states, actions), None), 1, goal, warm_start)
+        if isinstance(dynamics.latents, Categorical):
+            return self.policy(dynamics, goal, warm_start)
+        noise = white_noise((self.settings.scenarios, dynamics.latents.dim), self.start, generator)
+        predict = LikeliestOutcome.of(dynamics, goal, self.settings.risk, noise)
+        return self.path(predict, predict.outcomes, goal, warm_start)
+
     def path(self, predict: Predict, outcomes: int, goal: SearchGoal, warm_start: Tensor | None) -> Plan:
-        """Plans a path to a goal; ``outcomes`` are the model calls of a step."""
-        if len(self.start) != len(goal.goal):
-            shapes = f"start {list(self.start.shape)} and goal {list(goal.goal.shape)}"
-            raise PlannerError(f"{shapes}: one goal per start is needed")
-        settings = self.settings
-        base, steps = self._first_path(warm_start)
-        model = GoalModel(
-            predict, goal, self.start, self.branches, stride=settings.stride, horizon=settings.horizon,
-            base=base, steps=steps, contrast=settings.contrast, recorder=self.recorder,
-        )  # fmt: skip
-        # A step is made, and then all that may follow is tried.
-        calls, each = outcomes * (1 + self.branches.count), len(self.start)
+        """Plans the states on the way; ``outcomes`` are the model calls that a prediction takes."""
+        model = self._goal_model(predict, outcomes, goal, *self._first_path(warm_start))
         root = model.root()
-        self.meter.model_calls += each * outcomes * self.branches.count
-        chain = likely_chain(model, root, int(steps.max()), self.meter, each * calls)
-        result = self._search(root, model, calls)
-        self.meter.model_calls += each * calls * (result.states.shape[1] - 1)
+        chain = likely_chain(model, root)
+        result = self._search(root, model, outcomes * (1 + self.branches.count))
         tree = device_tree(result)
-        if self.recorder is not None:
-            states = model.split(result.states.flatten(0, 1))[0].unflatten(0, result.states.shape[:2])
-            record_tree(self.recorder, model, result, states)
+        self._record(result, model)
         parents = torch.cat([tree.parents.clamp(min=0), chain_parents(chain, tree.parents.shape[1])], 1)
         best = best_paths(model, torch.cat([result.states, chain], 1), parents)
         return best.plan(self.branches, self._complete(result), self.meter.model_calls, **self._root(result, model))
 
-    def _search(self, root: Root, model: SequenceModel | GoalModel, calls: int) -> SearchResult | DeviceSearchResult:
+    def policy(self, dynamics: StochasticDynamics, goal: SearchGoal, warm_start: Tensor | None) -> Plan:
+        """Plans what to do after every outcome of a latent variable with modes, and follows the likeliest ones."""
+        predict = LikeliestOutcome.of(dynamics, goal, self.settings.risk, self.start)
+        model = self._goal_model(predict, predict.outcomes, goal, *self._first_path(warm_start))
+        chances = ChanceGoalModel(model, dynamics, predict.outcomes)
+        result = self._search_chances(model.root(), chances, 1 + predict.outcomes * self.branches.count)
+        self._record(result, model)
+        followed = self._goal_model(predict, predict.outcomes, goal, *principal_variation(model, result))
+        root = followed.root()
+        chain = likely_chain(followed, root)
+        records = torch.cat([root.states[:, None], chain], 1)
+        best = best_paths(followed, records, chain_parents(records, 0).clamp(min=0))
+        rows = torch.arange(len(self.start), device=self.start.device)
+        cost = -device_tree(result).q[rows, 0, result.action].to(best.cost)
+        complete, extras = self._complete(result), self._root(result, model)
+        return replace(best, cost=cost).plan(self.branches, complete, self.meter.model_calls, **extras)
+
+    def _goal_model(self, predict: Predict, outcomes: int, goal: SearchGoal, base: Tensor, steps: Tensor) -> GoalModel:
+        settings = self.settings
+        return GoalModel(
+            predict, outcomes, goal, self.start, self.branches, base, steps, stride=settings.stride,
+            horizon=settings.horizon, contrast=settings.contrast, meter=self.meter, recorder=self.recorder,
+        )  # fmt: skip
+
+    def _record(self, result: SearchResult | DeviceSearchResult, model: GoalModel) -> None:
+        if self.recorder is not None:
+            record_tree(self.recorder, model, result, node_records(result)[..., : self.start.shape[1]])
+
+    def _search(self, root: Root, model: Model, calls: int) -> SearchResult | DeviceSearchResult:
         """Searches within what is left of the budget; a simulation takes so many model calls per problem."""
-        settings, meter = self.settings, self.meter
-        budget, simulations = meter.budget, settings.num_simulations
+        settings, (simulations, rest) = self.settings, self._rest(calls)
+        kind = DeviceMCTS if self.start.is_cuda else MCTS
+        search = kind(num_simulations=simulations, pb_c_init=settings.pb_c_init, pb_c_base=settings.pb_c_base)
+        return search.search(root, model, budget=rest)
+
+    def _search_chances(self, root: Root, model: ChanceGoalModel, calls: int) -> SearchResult:
+        """The same with chance nodes, whose trees are on the host."""
+        settings, (simulations, rest) = self.settings, self._rest(calls)
+        search = MCTS(
+            num_simulations=simulations, pb_c_init=settings.pb_c_init, pb_c_base=settings.pb_c_base, risk=settings.risk
+        )  # fmt: skip
+        return search.search(root, model, budget=rest)
+
+    def _rest(self, calls: int) -> tuple[int, Budget]:
+        """Simulations that are within the budget, at so many model calls per problem, and the seconds left for them."""
+        simulations, meter = self.settings.num_simulations, self.meter
+        budget = meter.budget
         if budget.iterations is not None:
             simulations = min(simulations, budget.iterations)
         if budget.model_calls is not None:
@@ -198,9 +247,7 @@ class _Task:
         seconds = budget.seconds
         if seconds is not None:
             seconds = max(1e-9, seconds - (time.perf_counter() - meter.started))
-        kind = DeviceMCTS if self.start.is_cuda else MCTS
-        search = kind(num_simulations=max(1, simulations), pb_c_init=settings.pb_c_init, pb_c_base=settings.pb_c_base)
-        return search.search(root, model, budget=Budget(seconds=seconds))
+        return max(1, simulations), Budget(seconds=seconds)
 
     def _first_sequence(self, warm_start: Tensor | None) -> Tensor:
         """[B, F, A] free actions to begin with."""
@@ -231,7 +278,7 @@ class _Task:
 
     def _root(self, result: SearchResult | DeviceSearchResult, model: SequenceModel | GoalModel) -> dict[str, Tensor]:
         """What the root's edges are, how often they were taken, and what the search makes of the root."""
-        records = result.states[:, 0].repeat_interleave(self.branches.count, 0)
+        records = node_records(result)[:, 0].repeat_interleave(self.branches.count, 0)
         edges = torch.arange(self.branches.count, device=records.device).repeat(len(self.start))
         actions = self.branches.take(model.split(records)[-1], edges).unflatten(0, (len(self.start), -1))
         visits = (result.action_weights * (result.states.shape[1] - 1)).round().long()
