@@ -106,7 +106,8 @@ class NamedGraph:
             source: node to begin from.
             target: node to end at.
             heuristic: estimated cost from a node to the target; the path is the cheapest if no estimate is too high.
-                It is asked once for every node, and again for another target. The positions by default, or none.
+                It is asked once for every node, however near the target, and again for another target: positions are
+                faster. These by default, or none.
             recorder: receives one ``expansion``: the ``nodes`` in the order of their expansion, and the ``frontier``.
 
         Raises:
