@@ -6,9 +6,7 @@ that many steps, so that a horizon of 12 with ``hold=3`` has 4 free actions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import inf
 
 import torch
 from torch import Tensor
@@ -119,7 +117,9 @@ class Evaluator:
         A score is the candidate's total, unless there is a constraint (see :func:`planners.outcomes.scores`). NaN
         counts as infinite, and so does a candidate that was left out because the time is up; the first pass never is.
         """
-        count, passes, seen = free.shape[1], [], []
+        passes: list[tuple[Tensor, Tensor | None]] = []
+        seen: list[Outcomes] = []
+        count = free.shape[1]
         for part in free.split(self._width(count), dim=1):
             self.cut = bool(passes) and self.meter.out_of_time()
             if self.cut:
@@ -130,10 +130,10 @@ class Evaluator:
             if self.recorder is not None:
                 seen.append(Outcomes.combine(Tensor.clone, outcomes.detach()))
         self._record(seen)
-        totals, violations = zip(*passes, strict=True)
-        return pad(
-            scores(_join(totals), _join(violations)), (0, count - sum(each.shape[1] for each in totals)), value=inf
-        )
+        totals = torch.cat([total for total, _ in passes], 1)
+        violations = [violation for _, violation in passes if violation is not None]
+        result = scores(totals, torch.cat(violations, 1) if violations else None)
+        return pad(result, (0, count - result.shape[1]), value=torch.inf) if self.cut else result
 
     def _width(self, count: int) -> int:
         """Candidates of every problem in one pass."""
@@ -209,8 +209,3 @@ class Evaluator:
             more["violation"] = best.violations
         done = torch.full((len(states),), complete, device=states.device)
         return Plan(best.actions, states, best.totals, done, self.meter.model_calls, more)
-
-
-def _join(parts: Sequence[Tensor | None]) -> Tensor | None:
-    """[B, N] from the arrays of several passes; None if they are."""
-    return torch.cat([part for part in parts if part is not None], 1) if parts[0] is not None else None

@@ -70,17 +70,16 @@ class Outcomes:
         keys = self.totals
         if self.violations is not None:
             keys = torch.where(self.violations == self.violations.amin(1, keepdim=True), keys, torch.inf)
-        index = keys.argmin(1)
-        rows = torch.arange(len(index), device=index.device)
-        return Outcomes.combine(lambda values: values[rows, index].unsqueeze(1), self)
+        index = keys.argmin(1, keepdim=True)
+        rows = torch.arange(len(index), device=index.device)[:, None]
+        return Outcomes.combine(lambda values: values[rows, index], self)
 
     def or_better(self, other: Outcomes) -> Outcomes:
         """The better of two single candidates, problem by problem; this one where neither is."""
         better = other.totals < self.totals
         if self.violations is not None and other.violations is not None:
-            better = torch.where(
-                other.violations == self.violations, better, other.violations < self.violations
-            )  # fmt: skip
+            level = other.violations == self.violations
+            better = torch.where(level, better, other.violations < self.violations)
         pick = better.squeeze(1)
         return Outcomes.combine(lambda old, new: torch.where(_like(pick, old), new, old), self, other)
 
