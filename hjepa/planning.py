@@ -11,13 +11,13 @@ from torch import Tensor
 
 from hjepa.dynamics import CodeDynamics, LevelDynamics
 from hjepa.stack import Stack
-from hjepa.support import Support
 from planners.astar import LatentAStar
 from planners.base import Box, Planner
 from planners.gradient import GradientPlanner
 from planners.hierarchy import Controller, HierarchicalPlanner, PlanningLevel
 from planners.landmarks import LandmarkGraph, LandmarkPlanner, PathPlanner
 from planners.sampling import CEM, ICEM, MPPI, RandomShooting
+from planners.support import Support
 from planners.trajectories import TrajectoryPlanner
 
 Optimizer = Literal["random", "cem", "icem", "mppi", "gradient"]
@@ -63,7 +63,7 @@ class PlanningConfig:
     lookahead: float = 1.2
     patience: float = 3.0
     off_path: float = 2.5
-    macro_horizon: int = 10
+    macro_horizon: int = 7
     support: float = 0.6
     support_weight: float = 10.0
 
@@ -106,6 +106,7 @@ def make_hierarchy(
                 lookahead=(config.lookahead if k == 2 else 1.0) * stride,
                 patience=config.patience * stride,
                 off_path=config.off_path * stride,
+                reached=_tolerance(stack, k - 1) if k > 2 and config.planner(k - 1) != "landmarks" else 0.0,
             )
         )
     target = len(stack) if levels == 1 else 2
@@ -151,23 +152,28 @@ def _path_planner(
         return _landmark_planner(graphs, k, levels)
     support = _support(stack, graphs, config, k)
     dynamics: CodeDynamics | LevelDynamics = LevelDynamics(level)
-    penalty: Measure | None = None
+    embed = measure(stack, k, k)
     if name in ("latent", "supported"):
-        planner, dynamics = _latent_astar(stack, k, support if name == "supported" else None), CodeDynamics(level)
+        planner, dynamics = _latent_astar(stack, k, name == "supported", support, embed), CodeDynamics(level)
     else:
         planner = _optimizer(name, config)
-        penalty = lambda states: config.support_weight * support.excess(states)  # noqa: E731
     return TrajectoryPlanner(
         planner,
         dynamics,
-        embed=measure(stack, k, k),
+        embed=embed,
         measure=measure(stack, k, min(k + 1, levels)),
         level=k,
         stride=stride,
-        tolerance=0.6 * stride,
+        tolerance=_tolerance(stack, k),
         generator=generator,
-        penalty=penalty,
+        support=None if name == "latent" else support,
+        weight=config.support_weight,
     )
+
+
+def _tolerance(stack: Stack, k: int) -> float:
+    """World steps within which a planner of predicted states has reached its target."""
+    return 0.6 * stack.level(k).config.stride
 
 
 def _landmark_planner(graphs: dict[int, LandmarkGraph], k: int, levels: int) -> LandmarkPlanner:
@@ -176,14 +182,18 @@ def _landmark_planner(graphs: dict[int, LandmarkGraph], k: int, levels: int) -> 
     return LandmarkPlanner(landmarks, _landmark_planner(graphs, k - 1, levels) if k > 2 else None)
 
 
-def _latent_astar(stack: Stack, k: int, support: Support | None) -> LatentAStar:
+def _latent_astar(stack: Stack, k: int, supported: bool, support: Support, embed: Measure) -> LatentAStar:
     level = stack.level(k)
+
+    def covers(states: Tensor, predicted: Tensor) -> Tensor:
+        return support.excess(embed(predicted)) == 0
+
     return LatentAStar(
         resolution=0.5 * float(level.change.sqrt()),
         stride=level.config.stride,
         weight=1.5,
         max_expansions=4000,
-        valid=None if support is None else support.covers,
+        valid=covers if supported else None,
     )
 
 
@@ -204,4 +214,5 @@ def _sampler(name: LevelPlanner) -> type[RandomShooting] | type[CEM] | type[ICEM
 def _support(stack: Stack, graphs: dict[int, LandmarkGraph], config: PlanningConfig, k: int) -> Support:
     """Around the landmarks of level 2, the densest memory that an agent keeps."""
     remembered = torch.from_numpy(graphs[2].observations).to(stack.scale.device)
-    return Support.of(stack, k, remembered, config.support * stack.level(2).config.stride)
+    places = stack.level(k).critic.embed(stack.encode(remembered, k)).detach()
+    return Support(places, config.support * stack.level(2).config.stride)

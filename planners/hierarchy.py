@@ -51,6 +51,8 @@ class PlanningLevel:
         lookahead: the subgoal is the furthest state on the path within this many world steps, at least the next one.
         patience: world steps without progress after which the present edge is rejected.
         off_path: the level plans again when the agent is further from its path than this, in world steps.
+        reached: a state on the path counts as passed within this many world steps of it: the tolerance of the planner
+            below, which would else see nothing left to do while this level waits.
     """
 
     planner: PathPlanner
@@ -58,6 +60,7 @@ class PlanningLevel:
     lookahead: float
     patience: float
     off_path: float
+    reached: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -234,6 +237,8 @@ class HierarchicalPlanner:
         last = len(path.arrival) - 1
         near = np.linalg.norm(path.embedding[track.at : track.at + 4] - here, axis=-1)
         track.at += int(near.argmin())
+        while track.at < last and np.linalg.norm(path.embedding[track.at + 1] - here) <= level.reached:
+            track.at += 1
         track.age += elapsed
         track.carrot = max(min(track.at + 1, last), self._ahead(path, track.at, level.lookahead))
         distance = float(np.linalg.norm(path.embedding[min(track.at + 1, last)] - here))

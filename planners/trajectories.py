@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from planners.astar import SearchGoal
-from planners.base import Cost, Dynamics, Plan, Planner
+from planners.base import AnyDynamics, Cost, Plan, Planner
 from planners.landmarks import NONE, Path, Query
+from planners.support import Support
 
 Embed = Callable[[Tensor], Tensor]
+Floats = NDArray[np.float32]
+NOWHERE = 1e9
+"""World steps: coordinates of a place that is too far to matter."""
 
 
 @dataclass(frozen=True)
@@ -30,18 +34,21 @@ class TrajectoryPlanner:
         stride: world steps of one prediction.
         tolerance: a target counts as reached within this many world steps.
         generator: randomness of the planner; plans are made on its device.
-        penalty: [..., D] states to the [...] world steps that a state costs beside its distance to the target.
+        support: where predictions are believed; None believes all. The number of a way is that of the remembered place
+            nearest to its end: it is what is handed down, and what a rejected way keeps the next plan away from.
+        weight: world steps that a state costs for each world step outside the support, or too near a rejected place.
     """
 
     planner: Planner
-    dynamics: Dynamics
+    dynamics: AnyDynamics
     embed: Embed
     measure: Embed
     level: int
     stride: int
     tolerance: float
     generator: torch.Generator
-    penalty: Embed | None = None
+    support: Support | None = None
+    weight: float = 0.0
 
     def below(self, landmark: int) -> int:
         """There are no landmarks."""
@@ -52,47 +59,71 @@ class TrajectoryPlanner:
         device = self.generator.device
         start = torch.as_tensor(np.stack([query.state for query in queries]), device=device)
         target = torch.as_tensor(np.stack([query.target.point for query in queries]), device=device)
-        cost: Cost = SearchGoal(target, self._cost_to_go, self.tolerance, self._distance)
+        # What a problem has rejected travels with its goal: a cost knows its problem by that alone.
+        goal = torch.cat([target, self._rejected(queries)], -1)
+        cost: Cost = SearchGoal(goal, self._cost_to_go, self.tolerance, self._distance)
         plan = self.planner.plan(self.dynamics, cost, start, generator=self.generator)
         with torch.no_grad():
-            points = self.embed(plan.states).cpu().numpy()
+            points = self.embed(plan.states)
             apart = torch.linalg.vector_norm(self.measure(plan.states) - target.unsqueeze(1), dim=-1).cpu().numpy()
         lengths = self._lengths(plan, apart)
         return [
-            self._path(query, plan.states[b].cpu().numpy(), points[b], apart[b], int(lengths[b]), plan)
-            for b, query in enumerate(queries)
+            self._path(query, plan.states[b, : n + 1], points[b, : n + 1], apart[b, : n + 1], plan)
+            for b, (query, n) in enumerate(zip(queries, lengths.tolist(), strict=True))
         ]
 
+    def _rejected(self, queries: list[Query]) -> Tensor:
+        """[B, R * E] the places that each problem has rejected, one after the other; far ones fill up."""
+        device = self.generator.device
+        if self.support is None:
+            return torch.empty(len(queries), 0, device=device)
+        places = self.support.places
+        most = max(len(query.rejected) for query in queries)
+        rejected = torch.full((len(queries), most, places.shape[-1]), NOWHERE, dtype=places.dtype, device=device)
+        for row, query in zip(rejected, queries, strict=True):
+            row[: len(query.rejected)] = places[sorted(query.rejected)]
+        return rejected.flatten(1)
+
     def _cost_to_go(self, states: Tensor, goals: Tensor) -> Tensor:
-        distance = self._distance(states, goals)
-        return distance if self.penalty is None else distance + self.penalty(states)
+        """[M, D] states and [M, E' + R * E] goals to [M] world steps, those for unbelievable states included."""
+        targets = self.measure(states)
+        distance = torch.linalg.vector_norm(targets - goals[:, : targets.shape[-1]], dim=-1)
+        if self.support is None:
+            return distance
+        points = self.embed(states)
+        rejected = goals[:, targets.shape[-1] :].unflatten(-1, (-1, points.shape[-1]))
+        too_near = self.support.radius - torch.linalg.vector_norm(points.unsqueeze(1) - rejected, dim=-1)
+        return distance + self.weight * (self.support.excess(points) + too_near.clamp(min=0).sum(-1))
 
     def _distance(self, states: Tensor, goals: Tensor) -> Tensor:
-        return torch.linalg.vector_norm(self.measure(states) - goals, dim=-1)
+        points = self.measure(states)
+        return torch.linalg.vector_norm(points - goals[:, : points.shape[-1]], dim=-1)
 
-    def _lengths(self, plan: Plan, apart: NDArray[np.float32]) -> NDArray[np.int64]:
+    def _lengths(self, plan: Plan, apart: Floats) -> NDArray[np.int64]:
         """Steps of each plan that are worth following: those of the search, or up to the state nearest the target."""
         if "path_lengths" in plan.extras:
             return np.maximum(1, np.asarray(plan.extras["path_lengths"]))
         return 1 + apart[:, 1:].argmin(1)
 
-    def _path(
-        self,
-        query: Query,
-        states: NDArray[np.float32],
-        points: NDArray[np.float32],
-        apart: NDArray[np.float32],
-        length: int,
-        plan: Plan,
-    ) -> Path:
-        states, points = states[: length + 1].copy(), points[: length + 1].copy()
-        arrival = np.float32(self.stride) * np.arange(len(states), dtype=np.float32)
-        reached = bool(apart[: length + 1].min() <= self.tolerance)
-        final = reached and query.target.goal is not None
-        if final and query.target.goal is not None:
-            points[-1] = query.target.goal[self.level - 1]
+    def _path(self, query: Query, states: Tensor, points: Tensor, apart: Floats, plan: Plan) -> Path:
+        """A plan of [n+1, D] states at [n+1, E] points, [n+1] world steps apart from the target."""
+        numbers = np.full(len(states) - 1, NONE)
+        if self.support is not None:
+            # What was predicted just inside a wall is handed down as the place that was seen beside it.
+            nearest = self.support.nearest(points[1:])
+            numbers, points = nearest.cpu().numpy(), torch.cat([points[:1], self.support.places[nearest]])
+        goal = query.target.goal if apart.min() <= self.tolerance else None
+        embedding = points.cpu().numpy().copy()
+        if goal is not None:
+            embedding[-1] = goal[self.level - 1]
         share = plan.model_calls // len(plan.states)
         return Path(
-            states, points, arrival, np.full(len(states), NONE), np.full(len(states) - 1, NONE),
-            final=final, found=True, expanded=share, calls=share,
-        )  # fmt: skip
+            states=states.cpu().numpy().copy(),
+            embedding=embedding,
+            arrival=self.stride * np.arange(len(states), dtype=np.float32),
+            landmarks=np.full(len(states), NONE),
+            edges=numbers,
+            final=goal is not None,
+            expanded=share,
+            calls=share,
+        )

@@ -421,6 +421,38 @@ def test_entries_behind_a_wall_are_rejected_in_turn() -> None:
     assert np.linalg.norm(trail[-1, 0] - [58, 3]) < 0.5
 
 
+class Satisfied:
+    """Plans straight, but sees nothing to do near a target that is not the goal, as a search with a tolerance does."""
+
+    TOLERANCE = 6.0
+
+    def below(self, landmark: int) -> int:
+        return NONE
+
+    def paths(self, queries: list[Query]) -> list[Path]:
+        return [self._path(query) for query in queries]
+
+    def _path(self, query: Query) -> Path:
+        here, final = query.points[1], query.target.goal is not None
+        turn = critic_space(3, np.eye(2)) - critic_space(3, np.zeros(2))  # targets are in the space of the level above
+        target = critic_space(2, (query.target.point - 30) @ turn.T)
+        distance = np.linalg.norm(target - here)
+        points = np.stack([here, target if final or distance > self.TOLERANCE else here])
+        states, none = np.stack([query.state, query.state]), np.full(2, NONE)
+        return Path(states, points, np.array([0, distance], np.float32), none, none[:1], final)
+
+
+@pytest.mark.parametrize(("reached", "moves"), [(0.0, False), (Satisfied.TOLERANCE, True)])
+def test_a_level_moves_on_where_the_one_below_sees_nothing_left_to_do(reached: float, moves: bool) -> None:
+    """Once, agents that began beside a coarse landmark stood there for ever."""
+    planner = make(build_graphs(3), planners={2: Satisfied()})
+    levels = [planner.levels[0], replace(planner.levels[1], lookahead=0.0, reached=reached)]
+    places = build_graphs(3)[3].observations
+    beside = places[places.sum(1).argmin()] + [2, 0]
+    trail, _, _ = walk(HierarchicalPlanner(planner.controller, levels), [beside], [[8, 57]], 150)
+    assert (np.linalg.norm(trail[20, 0] - beside) > 5) == moves
+
+
 def test_inactive_problems_keep_their_paths() -> None:
     planner = make(build_graphs(3))
     session = begin(planner, np.array(GOALS, np.float32))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from planners.base import Box, Discrete, Planner, rollout
 from planners.gradient import GradientPlanner
 from planners.landmarks import NONE, Query, Target
 from planners.sampling import CEM
+from planners.support import Support
 from planners.trajectories import TrajectoryPlanner
 
 STRIDE = 10
@@ -140,3 +142,46 @@ def test_its_randomness_is_its_generators() -> None:
 
 def test_there_are_no_landmarks_below() -> None:
     assert make(*PLANNERS["cem"]).below(3) == NONE
+
+
+def remembered(rows: list[list[float]]) -> Support:
+    return Support(own_space(torch.tensor(rows)), radius=4.0)
+
+
+# A wall between (0, 0) and (4, 0): nothing was seen there, but on a way around it.
+AROUND = [[x / 2, y] for x in range(9) for y in (1.0, 1.4)] + [
+    [x, y / 2] for x in (0.0, 0.4, 3.6, 4.0) for y in range(3)
+]
+
+
+@pytest.mark.parametrize("name", ["cem", "gradient"])
+def test_paths_go_where_something_was_seen(name: str) -> None:
+    planner, dynamics = PLANNERS[name]
+    planner = replace(planner, horizon=8, **({"restarts": 16} if name == "gradient" else {"samples": 512}))
+    support = remembered(AROUND)
+    straight = make(planner, dynamics).paths([query([0.0, 0.0], [4.0, 0.0], False)])[0]
+    around = replace(make(planner, dynamics), support=support, weight=10.0)
+    path = around.paths([query([0.0, 0.0], [4.0, 0.0], False)])[0]
+    middle = torch.tensor([2.0, 0.0])
+    assert np.linalg.norm(straight.states - middle.numpy(), axis=1).min() < 0.6
+    assert np.linalg.norm(path.states - middle.numpy(), axis=1).min() > 0.6
+    numbers = torch.from_numpy(path.edges)
+    assert np.array_equal(path.embedding[1:], support.places[numbers].numpy()), "remembered places are handed down"
+
+
+def test_a_rejected_way_is_not_taken_again() -> None:
+    ways = remembered([[x / 2, y] for x in range(9) for y in (-0.8, -0.4, 0.0, 0.4, 0.8)])
+    planner = replace(make(CEM(horizon=6, samples=256, iterations=6), Glide()), support=ways, weight=10.0)
+    ask = query([0.0, 0.0], [4.0, 0.0], False)
+    first = planner.paths([ask])[0]
+    again = planner.paths([replace(ask, rejected=frozenset(first.edges[:1].tolist())), ask])
+    banned = ways.places[int(first.edges[0])].numpy()
+    assert np.linalg.norm(own_space(torch.from_numpy(first.states[1:])).numpy() - banned, axis=1).min() < 4.0
+    assert np.linalg.norm(own_space(torch.from_numpy(again[0].states[1:])).numpy() - banned, axis=1).min() > 3.5
+    other = own_space(torch.from_numpy(again[1].states[1:])).numpy()
+    assert np.linalg.norm(other - banned, axis=1).min() < 4.0, "another problem has not rejected it"
+
+
+def test_without_a_memory_ways_have_no_numbers() -> None:
+    path = make(CEM(horizon=6, samples=64, iterations=2), Glide()).paths([query([0.0, 0.0], [3.0, 0.0], False)])[0]
+    assert (path.edges == NONE).all()
