@@ -69,7 +69,9 @@ class Outcomes:
         """The best candidate of each problem, N = 1: of those that break the constraint least, the cheapest."""
         keys = self.totals
         if self.violations is not None:
-            keys = torch.where(self.violations == self.violations.amin(1, keepdim=True), keys, torch.inf)
+            least = self.violations == self.violations.amin(1, keepdim=True)
+            # An infinite cost must still come before those that break the constraint more.
+            keys = torch.where(least, keys.clamp(max=torch.finfo(keys.dtype).max), torch.inf)
         index = keys.argmin(1, keepdim=True)
         rows = torch.arange(len(index), device=index.device)[:, None]
         return Outcomes.combine(lambda values: values[rows, index], self)

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 import torch
 from torch import Tensor
 
 from planners.base import Box, Budget
 from planners.candidates import PlannerError
-from planners.sampling import CEM, ICEM, MPPI, RandomShooting, SamplingPlanner, coloured_noise, path_integral_weights
+from planners.outcomes import ConstrainedCost
+from planners.sampling import (
+    CEM,
+    ICEM,
+    MPPI,
+    RandomShooting,
+    SamplingPlanner,
+    coloured_noise,
+    path_integral_weights,
+    shift,
+)
 
 GOAL = torch.tensor([[2.0, -1.0], [0.5, 0.25]])
 
@@ -129,14 +141,126 @@ def test_hold_repeats_actions(planner: type[SamplingPlanner]) -> None:
     plan = solve(planner(horizon=7, samples=32, hold=3))
     assert plan.actions.shape == (2, 7, 2)
     assert plan.extras["mean"].shape == (2, 3, 2)
-    for time in range(7):
-        assert torch.equal(plan.actions[:, time], plan.actions[:, time // 3 * 3])
+    for step in range(7):
+        assert torch.equal(plan.actions[:, step], plan.actions[:, step // 3 * 3])
 
 
-def test_chunks_find_the_same_plan() -> None:
-    whole, parts = (solve(CEM(horizon=4, samples=60, chunk=chunk)) for chunk in (None, 17))
+@pytest.mark.parametrize("planner", [RandomShooting, CEM, ICEM, MPPI])
+def test_chunks_change_nothing(planner: type[SamplingPlanner]) -> None:
+    tapes = [Tape(), Tape()]
+    whole, parts = (
+        solve(planner(horizon=4, samples=60, iterations=3, chunk=chunk), recorder=tape)
+        for chunk, tape in zip((None, 17), tapes, strict=True)
+    )
     torch.testing.assert_close(whole.actions, parts.actions)
+    torch.testing.assert_close(whole.extras["mean"], parts.extras["mean"])
     assert whole.model_calls == parts.model_calls
+    for left, right in zip(tapes[0].rounds, tapes[1].rounds, strict=True):
+        torch.testing.assert_close(left, right)
+
+
+@pytest.mark.parametrize("planner", [RandomShooting, CEM, ICEM, MPPI])
+def test_more_rounds_are_never_worse(planner: type[SamplingPlanner]) -> None:
+    longer = [solve(planner(horizon=5, samples=24, iterations=rounds)).cost for rounds in (1, 2, 4, 8)]
+    search = planner(horizon=5, samples=24, iterations=9)
+    richer = [solve(search, budget=Budget(iterations=rounds)).cost for rounds in (1, 2, 4, 8)]
+    for costs in (longer, richer):
+        assert all((later <= earlier).all() for earlier, later in zip(costs, costs[1:], strict=False))
+
+
+class Slow(Integrator):
+    """Takes a millisecond for every row, and cannot be preempted out of a lap's measure: it waits for the clock."""
+
+    def step(self, state: Tensor, action: Tensor) -> Tensor:
+        until = time.perf_counter() + 1e-3 * state[..., 0].numel()
+        while time.perf_counter() < until:
+            pass
+        return state + action
+
+
+@pytest.mark.parametrize(("samples", "chunk"), [(4, None), (400, 8)], ids=["between rounds", "inside a round"])
+def test_a_budget_of_seconds_is_kept(samples: int, chunk: int | None) -> None:
+    planner = CEM(horizon=2, samples=samples, iterations=1000, elites=2, chunk=chunk)
+    began = time.perf_counter()
+    plan = planner.plan(Slow(), squared_distance, torch.zeros(2, 2), budget=Budget(seconds=0.5))
+    assert 0.4 < time.perf_counter() - began < 0.6
+    assert not plan.complete.any()
+    assert plan.cost.isfinite().all()
+
+
+class Network:
+    """A residual network."""
+
+    actions = Box(-torch.ones(2), torch.ones(2))
+
+    def __init__(self) -> None:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.net = torch.nn.Sequential(torch.nn.Linear(4, 64), torch.nn.Tanh(), torch.nn.Linear(64, 2))
+        self.types: set[torch.dtype] = set()
+
+    def step(self, state: Tensor, action: Tensor) -> Tensor:
+        change = self.net(torch.cat([state, action], -1))
+        self.types.add(change.dtype)
+        return state + change
+
+
+@pytest.mark.parametrize("planner", [CEM, MPPI])
+def test_bfloat16_plans_nearly_as_well_and_prices_exactly(planner: type[SamplingPlanner]) -> None:
+    plans = []
+    for precision in ("full", "bfloat16"):
+        world, generator = Network(), torch.Generator().manual_seed(0)
+        search = planner(horizon=8, samples=300, iterations=6, precision=precision)
+        plans.append(search.plan(world, squared_distance, torch.zeros(2, 2), generator=generator))
+    full, half = plans
+    assert world.types == {torch.float32, torch.bfloat16}
+    assert (half.cost < 1.05 * full.cost).all()
+    assert half.states.dtype == torch.float32
+    with torch.no_grad():
+        torch.testing.assert_close(half.states[:, 1:], Network().step(half.states[:, :-1], half.actions))
+    torch.testing.assert_close(squared_distance(half.states, half.actions).sum(-1), half.cost)
+
+
+def overshoot(states: Tensor, actions: Tensor) -> Tensor:
+    """How far a state is beyond 1 on the first axis; the goal of the first problem is at 2."""
+    return states[..., 0] - 1
+
+
+@pytest.mark.parametrize("planner", [RandomShooting, CEM, ICEM, MPPI])
+def test_a_constraint_comes_before_cost(planner: type[SamplingPlanner]) -> None:
+    search = planner(horizon=6, samples=200, iterations=6)
+    free = solve(search)
+    bound = solve(search, cost=ConstrainedCost(squared_distance, overshoot))
+    assert free.states[0, :, 0].max() > 1.2
+    assert bound.states[0, :, 0].max() <= 1
+    assert (bound.extras["violation"] == 0).all()
+    torch.testing.assert_close(bound.cost, squared_distance(bound.states, bound.actions).sum(-1))
+
+
+def test_where_no_plan_keeps_a_constraint_the_least_violation_wins() -> None:
+    def away(states: Tensor, actions: Tensor) -> Tensor:
+        return 10 - states[..., 1]
+
+    plan = solve(CEM(horizon=4, samples=200, iterations=15), cost=ConstrainedCost(squared_distance, away))
+    least = sum(10 - 0.5 * step for step in range(5))
+    assert (plan.extras["violation"] < least + 0.2).all()
+    assert (plan.actions[..., 1] > 0.4).all()
+
+
+def test_shift_makes_the_next_warm_start() -> None:
+    actions = torch.arange(12.0).view(1, 6, 2)
+    assert shift(actions, 2)[0, :, 0].tolist() == [4, 6, 8, 10, 10, 10]
+    assert torch.equal(shift(actions, 0), actions)
+    assert shift(torch.tensor([[3, 1, 2]]), 3).tolist() == [[2, 2, 2]]
+    with pytest.raises(PlannerError, match=r"shift: steps must be 0 .. horizon \(6\), not 7"):
+        shift(actions, 7)
+
+
+def test_plans_can_be_used_in_autograd() -> None:
+    plan = solve(CEM(horizon=3, samples=16))
+    weight = torch.ones(2, requires_grad=True)
+    ((plan.actions * weight).sum() + (plan.extras["mean"] * weight).sum()).backward()
+    assert weight.grad is not None
 
 
 @pytest.mark.parametrize("planner", [CEM(horizon=3), ICEM(horizon=3), MPPI(horizon=3), RandomShooting(horizon=3)])
@@ -193,6 +317,7 @@ def test_larger_exponents_are_smoother() -> None:
         (lambda: MPPI(horizon=2, temperature=0), "MPPI.temperature must be positive"),
         (lambda: CEM(horizon=2, samples=8, elites=9), r"CEM.elites must be 1 .. samples \(8\), not 9"),
         (lambda: ICEM(horizon=2, momentum=1), r"ICEM.momentum must be in \[0, 1\)"),
+        (lambda: CEM(horizon=2, precision="half"), "CEM.precision must be 'full' or 'bfloat16', not 'half'"),
         (lambda: RandomShooting(horizon=2, chunk=0), "RandomShooting.chunk must be positive"),
         (lambda: RandomShooting(horizon=2, init_std=float("nan")), "init_std must be positive"),
     ],
