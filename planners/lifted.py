@@ -102,7 +102,8 @@ class LiftedPlanner:
     ) -> Plan:
         """Plans from [B, D] start states; see :class:`planners.base.Planner`.
 
-        ``extras`` holds ``totals``, the [B, R] costs of the restarts in their last true roll-out.
+        ``extras`` holds ``totals``, the [B, R] costs of the restarts in their last true roll-out. A recorder also sees
+        the lifted iterates, with virtual states and relaxed totals, marked by ``virtual=True``.
         """
         box, meter = require_box("LiftedPlanner", dynamics), budget.meter()
         # A caller may plan inside no_grad or inference_mode; here gradients are needed.
@@ -117,8 +118,10 @@ class LiftedPlanner:
             points = first_points(shooting, self.restarts, warm_start, self.init_std, generator)
             totals, relaxation = shooting.totals(points), None
             while self._goes_on(meter):
-                relaxation = relaxation or Relaxation.around(self, shooting, points)
+                relaxation, seconds = relaxation or Relaxation.around(self, shooting, points), meter.lap_seconds
                 points = self._explore(relaxation, points, generator)
+                # A roll-out takes longer than the lifted step before it.
+                meter.lap_seconds = max(meter.lap_seconds, seconds)
                 points = self._sync(shooting, points)
                 if not meter.exhausted():
                     totals = shooting.totals(points)
@@ -135,6 +138,7 @@ class LiftedPlanner:
             if not self._goes_on(meter):
                 break
             totals, push, pull = relaxation.slope(points, virtual)
+            relaxation.record(points, virtual, totals)
             points = act(points, totals, push).clamp_(-1, 1)
             meter.iterations += 1
             spread = self.noise * (1 - meter.iterations / self.iterations)
@@ -193,6 +197,15 @@ class Relaxation:
         """[B, R, (S,) H, D] virtual states that begin at the true ones, in units."""
         states, _ = _roll_out(self.shooting, points)
         return states[..., 1:, :] / self.unit
+
+    def record(self, points: Tensor, virtual: Tensor, totals: Tensor) -> None:
+        """Tells the recorder of a lifted iterate: the same as of a true one, marked as ``virtual``."""
+        evaluate = self.shooting.evaluate
+        if evaluate.recorder is not None:
+            states = _prepend(evaluate.start, virtual * self.unit)
+            actions = hold_actions(self.shooting.actions(points), evaluate.hold, evaluate.horizon)
+            arrays = {"states": states, "actions": actions, "totals": totals}
+            evaluate.recorder.record("iterate", iteration=self.meter.iterations, **arrays, virtual=True)
 
     def slope(self, points: Tensor, virtual: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The [B, R] relaxed totals, and their gradients with respect to points and virtual states."""
