@@ -16,7 +16,8 @@ from torch import Tensor
 
 from planners.base import Plan
 from planners.gradient import GradientPlanner
-from scripts._benchmark_shooting import ACTION, Task, stable_worldmodel
+from scripts._latent_task import ACTION, Task
+from scripts._peers_shooting import stable_worldmodel_solver
 from scripts._rivals import Case, Contender, Rival, Target, faster
 
 LEARNING_RATE = 0.05
@@ -96,4 +97,6 @@ def _alone(sizes: Sizes, device: torch.device) -> Contender:
 def _stable_worldmodel(sizes: Sizes, device: torch.device) -> Contender:
     task = Task.make(sizes.problems, sizes.horizon, device)
     adam = {"optimizer_cls": torch.optim.Adam, "optimizer_kwargs": {"lr": LEARNING_RATE}}
-    return stable_worldmodel(task, "gd", "GradientSolver", sizes.restarts, sizes.horizon, n_steps=sizes.steps, **adam)
+    return stable_worldmodel_solver(
+        task, "gd", "GradientSolver", sizes.restarts, sizes.horizon, n_steps=sizes.steps, **adam
+    )

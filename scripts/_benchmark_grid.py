@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planners.grid import GridPlanner, path_cost
+from planners.named_graph import NamedGraph
 from scripts._rivals import Case, Contender, Rival, faster, within
 
 SOURCE = Path(__file__).with_name("astar_reference.c")
@@ -41,6 +42,7 @@ def cases(size: Literal["quick", "full"]) -> Iterator[Case]:
     small: list[tuple[Kind, int]] = [("random", 96), ("rooms", 96)]
     for kind, side in published if size == "full" else small:
         yield case(kind, side)
+    yield graph_case(256 if size == "full" else 48)
 
 
 def make_map(kind: Kind, side: int, seed: int = 0) -> Bools:
@@ -93,6 +95,25 @@ def case(kind: Kind, side: int) -> Case:
             Rival("scipy Dijkstra", partial(contest, _scipy, blocked), "scipy"),
             Rival("rustworkx A*", partial(contest, _rustworkx, blocked), "rustworkx", faster(10) if large else None),
             Rival("networkx A*", partial(contest, _networkx, blocked), "networkx", faster(20) if large else None),
+        ),
+    )
+
+
+def graph_case(side: int) -> Case:
+    """A networkx graph of one map, as one that knows nothing of grids would have it."""
+    blocked = make_map("random", side)
+    queries = make_queries(blocked, QUERIES)
+    return Case(
+        family="grid",
+        name=f"A* on a networkx graph of {int((~blocked).sum())} nodes",
+        sizes={"B": len(queries), "nodes": int((~blocked).sum())},
+        unit="paths/s",
+        work=len(queries),
+        answer="path cost",
+        ours=partial(_contender, queries, _named_graph, blocked),
+        rivals=(
+            Rival("networkx A*", partial(_contender, queries, _networkx, blocked), "networkx"),
+            Rival("rustworkx A*", partial(_contender, queries, _rustworkx, blocked), "rustworkx"),
         ),
     )
 
@@ -165,7 +186,18 @@ def _octile(a: Cell, b: Cell) -> float:
     return rows + (ROOT2 - 1) * columns if rows > columns else columns + (ROOT2 - 1) * rows
 
 
+def _named_graph(blocked: Bools) -> tuple[Solve, Callable[[Any], float]]:
+    graph = _networkx_graph(blocked)
+    named = NamedGraph(graph, positions={node: node for node in graph})
+    return named.shortest_path, lambda path: path.cost
+
+
 def _networkx(blocked: Bools) -> tuple[Solve, Callable[[Any], float]]:
+    networkx, graph = import_module("networkx"), _networkx_graph(blocked)
+    return lambda start, goal: networkx.astar_path(graph, start, goal, _octile), path_cost
+
+
+def _networkx_graph(blocked: Bools) -> Any:
     networkx, side = import_module("networkx"), len(blocked)
     sources, targets, costs = _edges(blocked)
     graph = networkx.Graph()
@@ -174,7 +206,7 @@ def _networkx(blocked: Bools) -> tuple[Solve, Callable[[Any], float]]:
         zip((ends[once] // side).tolist(), (ends[once] % side).tolist(), strict=True) for ends in (sources, targets)
     ]
     graph.add_weighted_edges_from(zip(*ends, costs[once].tolist(), strict=True))
-    return lambda start, goal: networkx.astar_path(graph, start, goal, _octile), path_cost
+    return graph
 
 
 def _rustworkx(blocked: Bools) -> tuple[Solve, Callable[[Any], float]]:

@@ -18,16 +18,17 @@ from typing import Literal, get_args
 import numba
 import torch
 
-from scripts import _benchmark_gradient, _benchmark_grid, _benchmark_shooting, _benchmark_trees
+from scripts import _benchmark_gradient, _benchmark_grid, _benchmark_latent, _benchmark_shooting, _benchmark_trees
 from scripts._machine import Device, use_device
 from scripts._rivals import OURS, PEERS, Case, Comparison, Row, compare, installed
 from scripts._timing import machine, print_columns, write_json
 
-Family = Literal["grid", "trees", "shooting", "gradient"]
+Family = Literal["grid", "latent", "trees", "shooting", "gradient"]
 Size = Literal["quick", "full"]
 
 FAMILIES: dict[Family, Callable[[Size, torch.device], Iterator[Case]]] = {
     "grid": lambda size, device: _benchmark_grid.cases(size),
+    "latent": _benchmark_latent.cases,
     "trees": _benchmark_trees.cases,
     "shooting": _benchmark_shooting.cases,
     "gradient": _benchmark_gradient.cases,
@@ -76,7 +77,7 @@ def benchmark(options: Options) -> None:
         for family in options.only:
             for case in FAMILIES[family](options.sizes, device):
                 print(f"{family}: {case.name} ...", file=sys.stderr, flush=True)
-                comparison = compare(case, options.repeats, options.seconds)
+                comparison = compare(case, options.repeats, options.seconds, device)
                 _print(case, comparison)
                 result["rows"] += comparison.rows
                 result["failures"] += _failures(case, comparison)

@@ -12,9 +12,12 @@ from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
+import torch
+
 from scripts._timing import Timing, seconds_per_call, take_turns
 
 OURS = "ours"
+CPU = torch.device("cpu")
 PEERS = {
     "networkx": "networkx",
     "rustworkx": "rustworkx",
@@ -86,7 +89,7 @@ class Case:
     """One problem, solved by ours and by its rivals.
 
     Attributes:
-        family: ``grid``, ``trees``, ``shooting`` or ``gradient``.
+        family: of planners, as ``--only`` names it.
         name: says what is solved, and how large it is.
         sizes: the same in numbers, by name.
         unit: of throughput.
@@ -143,31 +146,44 @@ def import_part(name: str) -> ModuleType:
     return importlib.import_module(name)
 
 
-def compare(case: Case, repeats: int, seconds: float) -> Comparison:
+def compare(case: Case, repeats: int, seconds: float, device: torch.device = CPU) -> Comparison:
     """Lets ours and every rival that is installed take turns of so many seconds; whoever fails is left out.
 
     Where ours fails there is nothing to compare, and no rows.
     """
     failures: dict[str, str] = {}
-    contenders: dict[str, Contender] = {}
+    calls: dict[str, Callable[[], Any]] = {}
     answers: dict[str, float] = {}
     for rival in (Rival(OURS, case.ours), *case.rivals):
         if rival.peer is not None and not installed(rival.peer):
             continue
         try:
             contender = rival.build()
+            calls[rival.name] = _finishing(contender.call, device)
             # The first call compiles and isn't timed.
-            answers[rival.name] = contender.answer(contender.call())
-            contenders[rival.name] = contender
+            answers[rival.name] = contender.answer(calls[rival.name]())
         except Exception as error:
             failures[rival.name] = _line(error)
             if rival.name == OURS:
                 return Comparison([], failures)
-    timings = _time({name: contender.call for name, contender in contenders.items()}, failures, repeats, seconds)
+    timings = _time({name: calls[name] for name in answers}, failures, repeats, seconds)
     if OURS not in timings:
         return Comparison([], failures)
     targets = {rival.name: rival.target for rival in case.rivals}
     return Comparison([_row(case, name, timings, answers[name], targets.get(name)) for name in timings], failures)
+
+
+def _finishing(call: Callable[[], Any], device: torch.device) -> Callable[[], Any]:
+    """The call, which on a GPU is over only when the GPU has finished."""
+    if device.type != "cuda":
+        return call
+
+    def finished() -> Any:
+        result = call()
+        torch.cuda.synchronize(device)
+        return result
+
+    return finished
 
 
 def _time(
