@@ -261,7 +261,7 @@ class _Search:
         if count > len(self.states):
             room = self.states.new_empty(len(self.frontiers.nodes) - first, self.states.shape[1])
             self.states = torch.cat([self.states[:first], room])
-        torch.index_select(steps.states, 0, self._index(np.flatnonzero(made >= 0)), out=self.states[first:count])
+        self.states[first:count] = steps.states.index_select(0, self._index(np.flatnonzero(made >= 0)))
         return made
 
     def _index(self, numbers: Longs) -> Tensor:

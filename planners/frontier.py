@@ -198,7 +198,8 @@ def _meld(nodes, left, right):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, inline="always")
 def _push(nodes, tree, node):  # type: ignore[no-untyped-def]
-    nodes[node].key = nodes[node].cost + tree.weight * nodes[node].estimate
+    # An estimate may be infinite, which no weight of 0 makes finite.
+    nodes[node].key = nodes[node].cost + (tree.weight * nodes[node].estimate if tree.weight > 0.0 else 0.0)
     nodes[node].child, nodes[node].sibling, nodes[node].status = -1, -1, OPEN
     tree.root = _meld(nodes, tree.root, np.int64(node))
 

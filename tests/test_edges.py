@@ -109,3 +109,15 @@ def test_cells_are_the_same_in_every_search_and_tell_states_apart() -> None:
     corners = torch.round(states / torch.tensor([0.5, 2.0, 1.0]))
     assert len(numbers.unique()) == len(corners.unique(dim=0)) > 1000
     assert torch.equal(numbers, HashGrid.of((0.5, 2.0, 1.0), torch.zeros(9, 3)).cells(corners * grid.resolution))
+
+
+def test_a_model_of_half_the_precision_plans_too() -> None:
+    class Half:
+        actions = Discrete(2)
+
+        def step(self, state: Tensor, action: Tensor) -> Tensor:
+            return (state + action[:, None]).bfloat16()
+
+    plan = LatentAStar(resolution=0.5).plan(Half(), to_six(), torch.zeros(2, 1))
+    assert plan.complete.all() and plan.states.dtype == torch.float32
+    assert plan.cost.tolist() == [6, 6]

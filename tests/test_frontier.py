@@ -51,6 +51,15 @@ def test_the_cheapest_of_a_cell_is_kept() -> None:
     assert frontiers.pop(9, 99).tolist() == [third], "opened again"
 
 
+def test_without_a_weight_an_infinite_estimate_says_nothing() -> None:
+    frontiers = Frontiers(1, weight=0.0)
+    nodes = [offer(frontiers, cell, step, np.inf) for cell, step in enumerate((3.0, 1.0, 2.0))]
+    assert frontiers.pop(9, 99).tolist() == [nodes[1], nodes[2], nodes[0]]
+    hopeless = Frontiers(1, weight=1.0)
+    offer(hopeless, 0, 1.0, np.inf)
+    assert hopeless.pop(9, 99).tolist() == [] and hopeless.trees["finished"].all()
+
+
 def test_a_smaller_weight_orders_anew_and_bounds_are_those_of_open_nodes() -> None:
     frontiers = Frontiers(1, weight=3.0, anytime=True)
     start = offer(frontiers, 0, 0.0, 6.0)
