@@ -67,11 +67,9 @@ class AllActions:
 
     Attributes:
         space: the actions.
-        generator: draws what to begin with.
     """
 
     space: Discrete
-    generator: torch.Generator | None
 
     @property
     def count(self) -> int:
@@ -84,9 +82,8 @@ class AllActions:
         return 1
 
     def guess(self, steps: int, like: Tensor) -> Tensor:
-        """Random actions."""
-        shape = (len(like), steps, 1)
-        return torch.randint(self.count, shape, generator=self.generator, device=like.device).to(like)
+        """The first action."""
+        return like.new_zeros((len(like), steps, 1))
 
     def offer(self, base: Tensor) -> Tensor:
         """[B, 0] numbers."""
@@ -178,5 +175,5 @@ def branches_of(
 ) -> Branches:
     """The branches that suit the dynamics' actions."""
     if isinstance(dynamics.actions, Discrete):
-        return AllActions(dynamics.actions, generator)
+        return AllActions(dynamics.actions)
     return SampledActions(require_box(owner, dynamics), samples, spread, generator)

@@ -45,8 +45,11 @@ class SequenceModel:
         self._tame = _Tame(base)
 
     def root(self) -> Root:
-        """The sequence to begin with, nothing of it settled."""
-        self.evaluate(self.base[:, None])
+        """The sequence to begin with, nothing of it settled; before that, all branches are tried as if held."""
+        held = self.branches.all(self.branches.offer(self.base[:, 0]))[:, :, None].expand(
+            -1, -1, self.base.shape[1], -1
+        )
+        self.evaluate(torch.cat([self.base[:, None], held], 1))
         return Root(*self._node(self.base, torch.zeros_like(self.base[:, 0, :1])))
 
     def __call__(self, records: Tensor, edges: Tensor) -> Prediction:

@@ -163,6 +163,7 @@ class SequenceListener:
 
     def states_at(self, depth: Tensor) -> Tensor:
         """[B, N, D] the states that the sequences of [B, N] nodes reach after so many steps."""
-        states = torch.stack(self._states, 1)
+        # The first call is that of the sequences to begin with, for no node.
+        states = torch.stack(self._states[1:], 1)
         depth = depth.clamp(max=states.shape[2] - 1)[..., None, None].expand(-1, -1, 1, states.shape[3])
         return states.gather(2, depth)[:, :, 0]

@@ -67,10 +67,10 @@ class MCTSPlanner:
     num_simulations: int = 128
     samples: int = 8
     spread: float = 1.0
-    contrast: float = 1.0
+    contrast: float = 0.3
     hold: int = 1
     stride: float = 1.0
-    pb_c_init: float = 1.25
+    pb_c_init: float = 3.0
     pb_c_base: float = 19652.0
     risk: Risk = MEAN
     scenarios: int = 16
@@ -104,8 +104,7 @@ class MCTSPlanner:
             budget: bounds the search; one simulation is always done.
             warm_start: [B, H, A] actions ([B, H] where they are discrete) that are tried before any others, and
                 favoured by the search. With a goal any number of them will do, and negative discrete ones end a path.
-            generator: draws actions from a box, the scenarios, and where there is no warm start the discrete sequence
-                to begin with.
+            generator: draws actions from a box, and scenarios; with neither the search is deterministic.
             recorder: receives one ``candidates`` (with a goal ``expansion``) per simulation, and a ``tree`` at the
                 end: ``parents`` [B, N], the ``actions`` [B, N(, A)] that lead to the nodes, their ``visits``, ``q``
                 (minus the mean cost by way of their edge), ``priors`` and ``states`` [B, N, D].

@@ -144,7 +144,7 @@ CASES = {
     "anytime a*: Compass": Case(
         LatentAStar(resolution=0.05, weight=3, anytime=True, chunk=40), Compass, aim, path_cost, random=False
     ),
-    "mcts: Compass": Case(MCTSPlanner(horizon=6, num_simulations=8), Compass, Gap),
+    "mcts: Compass": Case(MCTSPlanner(horizon=6, num_simulations=8), Compass, Gap, random=False),
     "mcts to a goal: Compass": Case(MCTSPlanner(horizon=20, num_simulations=8), Compass, aim, path_cost, random=False),
     "mcts to a goal: Integrator": Case(MCTSPlanner(horizon=20, num_simulations=8), Integrator, aim, path_cost),
     "dynamic programming: Compass": Case(
