@@ -1,7 +1,7 @@
 """CEM and MPPI: ours beside stable-worldmodel, torchrl, pytorch-mppi and evotorch, with the same model and cost.
 
-``bare roll-out`` rolls the same number of given samples out and scores them, on a CPU in chunks of 512 rows: nobody can plan
-faster with that model. Answers are the mean costs of the plans; torchrl returns a first action and no plan.
+``bare roll-out`` rolls the same number of given samples out and scores them, on a CPU in chunks of 512 rows: nobody
+can plan faster with that model. Answers are the mean costs of the plans; torchrl returns a first action and no plan.
 """
 
 from __future__ import annotations
