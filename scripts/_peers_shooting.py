@@ -35,7 +35,7 @@ class Sizes:
     problems: int
     samples: int = 512
     horizon: int = 16
-    iterations: int = 3
+    iterations: int = 6
 
 
 class _Costable(nn.Module):
