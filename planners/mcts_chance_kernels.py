@@ -90,8 +90,8 @@ def advance(
     nodes, edges = memory.nodes, memory.edges
     scratch = np.empty((2, edges.shape[2]))
     for b in range(len(nodes)):
-        nodes[b, new].chance = 0 if leaf.chance[b] else 1
-        expand(nodes, edges, outcomes, b, new, num_actions if leaf.chance[b] else num_outcomes)
+        chance, count = (0, num_actions) if leaf.chance[b] else (1, num_outcomes)
+        expand(nodes, edges, outcomes, b, new, count, chance)
         node = new
         _refresh(nodes, edges, exploration, tail, scratch, b, node)
         while node > 0:

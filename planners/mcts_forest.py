@@ -158,11 +158,10 @@ class Forest:
 
 
 def _with_room(memory: Memory, room: int) -> Memory:
-    """A copy of trees with room for more nodes."""
+    """A copy of trees with room for more nodes, which is left as it is: new pages are what costs most here."""
     batch, size, edges = memory.edges.shape
-    larger = Memory(
-        np.zeros((batch, size + room), memory.nodes.dtype), np.zeros((batch, size + room, edges), memory.edges.dtype)
-    )
+    nodes = np.empty((batch, size + room), memory.nodes.dtype)
+    larger = Memory(nodes, np.empty((batch, size + room, edges), memory.edges.dtype))
     larger.nodes[:, :size], larger.edges[:, :size] = memory.nodes, memory.edges
     return larger
 

@@ -124,7 +124,8 @@ def considered_visits(actions: int, simulations: int) -> Ints:
     """
     if actions <= 1:
         return np.arange(simulations + 1, dtype=np.int32)
-    rounds, sequence, visits, left = math.ceil(math.log2(actions)), [], [0] * actions, actions
+    rounds, left = math.ceil(math.log2(actions)), actions
+    visits, sequence = [0] * actions, list[int]()
     while len(sequence) <= simulations:
         for _ in range(max(1, simulations // (rounds * left))):
             sequence.extend(visits[:left])

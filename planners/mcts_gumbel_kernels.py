@@ -158,7 +158,7 @@ def advance(
     nodes, edges = memory.nodes, memory.edges
     scratch = np.empty(edges.shape[2])
     for b in range(len(nodes)):
-        expand(nodes, edges, outcomes, b, new, edges.shape[2])
+        expand(nodes, edges, outcomes, b, new, edges.shape[2], 0)
         node = new
         _refresh(nodes, edges, halving, scratch, b, node)
         while node > 0:

@@ -16,6 +16,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from planners.mcts_prefetch import prefetch
+
 Ints = NDArray[np.int32]
 Longs = NDArray[np.int64]
 Doubles = NDArray[np.float64]
@@ -134,9 +136,9 @@ def _set_priors(edges: Records, logits: Doubles, b: int, node: int, count: int) 
 
 @inlined
 def expand(
-    nodes: Records, edges: Records, outcomes: Outcomes, b: int, node: int, count: int
+    nodes: Records, edges: Records, outcomes: Outcomes, b: int, node: int, count: int, chance: int
 ) -> None:  # pragma: no cover - compiled
-    """Adds a node below the leaf, the first ``count`` of its edges usable.
+    """Adds a node below the leaf, the first ``count`` of its edges usable; its memory may hold anything before.
 
     A prior that is no number turns into a value that is none, which is seen at the root.
     """
@@ -144,8 +146,11 @@ def expand(
     action = nodes[b, parent].best
     edges[b, parent, action].children = node
     new = nodes[b, node]
-    new.parents, new.actions, new.visits = parent, action, 1
+    new.parents, new.actions, new.visits, new.chance = parent, action, 1, chance
     new.rewards, new.discounts = outcomes.rewards[b], outcomes.discounts[b]
+    for action in range(edges.shape[2]):
+        edge = edges[b, node, action]
+        edge.q, edge.priors, edge.edge_visits, edge.children = 0.0, 0.0, 0, 0
     sound = _set_priors(edges, outcomes.logits, b, node, count)
     new.own_values = outcomes.values[b] if sound else math.nan
 
@@ -160,6 +165,16 @@ def pass_up(nodes: Records, edges: Records, b: int, node: int) -> int:  # pragma
     edge.q = below.rewards + below.discounts * below.values
     nodes[b, parent].visits += 1
     return parent
+
+
+@inlined
+def look_ahead(nodes: Records, edges: Records, b: int, node: int) -> int:  # pragma: no cover - compiled
+    """Asks for the memory of a node that is soon to be read, if there is one, and returns the node above it."""
+    above = -1
+    if node >= 0:
+        prefetch(edges, b, node)
+        above = nodes[b, node].parents
+    return above
 
 
 @inlined
@@ -236,10 +251,13 @@ def advance(
     """Adds a node to every tree, backs its value up, and finds the next leaves."""
     nodes, edges = memory.nodes, memory.edges
     for b in range(len(nodes)):
-        expand(nodes, edges, outcomes, b, new, edges.shape[2])
+        following = min(b + 1, len(nodes) - 1)
+        ahead = nodes[following, 0].leaves
+        expand(nodes, edges, outcomes, b, new, edges.shape[2], 0)
         node = new
         _refresh(nodes, edges, exploration, b, node)
         while node > 0:
+            ahead = look_ahead(nodes, edges, following, ahead)
             node = pass_up(nodes, edges, b, node)
             _refresh(nodes, edges, exploration, b, node)
         report(nodes, leaf, b)

@@ -19,7 +19,7 @@ from planners.mcts import MCTS, Prediction, Root
 from planners.mcts_gumbel import GumbelMCTS, considered_visits
 
 GOLDEN = json.loads((Path(__file__).parent / "data" / "mctx_trees.json").read_text())
-"""mctx 0.0.71: gumbel_muzero_policy over ``Table(seed, states, actions)`` with the noise that it drew (key 0 and on)."""
+"""mctx 0.0.71: gumbel_muzero_policy over ``Table(seed, states, actions)``, and the noise that it drew."""
 
 
 @dataclass(frozen=True)
