@@ -18,8 +18,8 @@ from planners.outcomes import ConstrainedCost, Outcomes, scores
 from planners.risk import MEAN, Risk
 from planners.scenarios import Scenarios
 
-CPU_ROWS = 1024
-"""Rows of one pass on a CPU, by default: what a pass writes then stays in the cache of one or two cores."""
+CPU_ROWS: dict[Precision, int] = {"full": 2048, "bfloat16": 4096}
+"""Rows of one pass on a CPU, by default: few enough for its caches, enough for its matrix units."""
 DEVICE_ROWS = 1 << 18
 """Rows of one pass on another device, by default: enough to fill it, and a bound on its memory."""
 
@@ -141,7 +141,7 @@ class Evaluator:
         if rows is None:
             if torch.is_grad_enabled():
                 return count
-            rows = CPU_ROWS if self.start.device.type == "cpu" else DEVICE_ROWS
+            rows = CPU_ROWS[self.precision] if self.start.device.type == "cpu" else DEVICE_ROWS
         return max(1, rows // (len(self.start) * self._fan))
 
     @property
