@@ -25,8 +25,10 @@ from torch import Tensor
 
 from planners.base import Budget
 from planners.candidates import PlannerError, require_positive
-from planners.mcts import Model, Root
-from planners.mcts_device_forest import DeviceTree, Forest
+from planners.mcts import Puct
+from planners.mcts_device_forest import DeviceForest, DeviceTree
+from planners.mcts_forest import Model
+from planners.mcts_trees import Root, check_root
 
 WARM_UPS = 2
 """Searches before one is recorded: libraries allocate their workspaces in the first ones."""
@@ -124,15 +126,14 @@ class DeviceMCTS:
         forest = self._forest(root, num_simulations)
         forest.plant(root, self._root_priors(root.prior_logits, None, np.random.default_rng(0)))
         grow = functools.partial(forest.grow, model)
-        return CapturedSearch(self, forest, _record(grow) if root.values.is_cuda else grow)
+        return CapturedSearch(self, forest, model, _record(grow, root.values.device) if root.values.is_cuda else grow)
 
-    def _forest(self, root: Root, num_simulations: int | None) -> Forest:
+    def _forest(self, root: Root, num_simulations: int | None) -> DeviceForest:
         simulations = self.num_simulations if num_simulations is None else num_simulations
         require_positive("DeviceMCTS.search", num_simulations=simulations)
-        _check_root(root)
-        visits = np.arange(simulations + 2, dtype=np.float64)
-        weights = np.sqrt(visits) * (self.pb_c_init + np.log((visits + self.pb_c_base + 1) / self.pb_c_base))
-        return Forest(root, torch.from_numpy(weights).to(root.values), simulations)
+        check_root(root)
+        exploration = Puct.of(self.pb_c_init, self.pb_c_base, simulations + 1).exploration
+        return DeviceForest(root, torch.from_numpy(exploration).to(root.values), simulations)
 
     def _root_priors(self, logits: Tensor, invalid: Tensor | None, generator: np.random.Generator | None) -> Tensor:
         """[B, A] priors with noise, 0 for invalid actions; a root without a valid action gets priors of NaN."""
@@ -150,7 +151,7 @@ class DeviceMCTS:
             priors = priors.masked_fill(invalid, 0.0)
         return priors / priors.sum(1, keepdim=True)
 
-    def _result(self, forest: Forest, size: int, generator: np.random.Generator | None) -> DeviceSearchResult:
+    def _result(self, forest: DeviceForest, size: int, generator: np.random.Generator | None) -> DeviceSearchResult:
         tree, states = forest.tree(size)
         counts = tree.edge_visits[:, 0].to(tree.values.dtype)
         weights = counts / counts.sum(1, keepdim=True)
@@ -170,11 +171,13 @@ class CapturedSearch:
     Attributes:
         settings: the search.
         forest: the trees that it works on.
+        model: kept alive, as the graph reads its weights from where they are.
         grow: runs all simulations on the planted forest.
     """
 
     settings: DeviceMCTS
-    forest: Forest
+    forest: DeviceForest
+    model: Model
     grow: Callable[[], None]
 
     @torch.no_grad()
@@ -189,7 +192,7 @@ class CapturedSearch:
 
         Nothing waits for the device, so that values which are not finite raise no error: they are in the result.
         """
-        _check_root(root)
+        check_root(root)
         for name, given, kept in zip(Root._fields, root, self.forest.root, strict=True):
             if given.shape != kept.shape or given.device != kept.device:
                 expected, found = f"{list(kept.shape)} on {kept.device}", f"{list(given.shape)} on {given.device}"
@@ -199,28 +202,19 @@ class CapturedSearch:
         return self.settings._result(self.forest, self.forest.nodes, generator)
 
 
-def _record(grow: Callable[[], None]) -> Callable[[], None]:
+def _record(grow: Callable[[], None], device: torch.device) -> Callable[[], None]:
     """The same work as a CUDA graph."""
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for _ in range(WARM_UPS):
+    with torch.cuda.device(device):
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(WARM_UPS):
+                grow()
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
             grow()
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        grow()
     return graph.replay
-
-
-def _check_root(root: Root) -> None:
-    batch = len(root.states)
-    if root.states.dim() != 2:
-        raise PlannerError(f"root.states must be [B, D], not {list(root.states.shape)}")
-    if root.prior_logits.dim() != 2 or len(root.prior_logits) != batch:
-        raise PlannerError(f"root.prior_logits must be [{batch}, A], not {list(root.prior_logits.shape)}")
-    if root.values.shape != (batch,):
-        raise PlannerError(f"root.values must be [{batch}], not {list(root.values.shape)}")
 
 
 def _check_values(values: Tensor) -> None:

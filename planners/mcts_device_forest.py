@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from planners.candidates import PlannerError
-from planners.mcts import Model, Prediction, Root
+from planners.mcts_forest import Model, Prediction
 from planners.mcts_kernels import SMALLEST_SPAN, Tree
+from planners.mcts_trees import Root
 
 
 class DeviceTree(NamedTuple):
@@ -37,7 +38,7 @@ class DeviceTree(NamedTuple):
 
 
 @final
-class Forest:
+class DeviceForest:
     """The trees of one search, in buffers that are written in place.
 
     A node is known by its slot among those of all trees: problem b's nodes begin at slot ``roots[b]``, and its last
@@ -140,7 +141,7 @@ class Forest:
         low, high = torch.minimum(low, own), torch.maximum(high, own)
         scale = 1.0 / (high - low).clamp(min=SMALLEST_SPAN)
         scores = self.exploration[visits.long()][..., None] * priors / (counts + 1)
-        scores = scores + torch.where(taken, (q - low) * scale, 0.0)
+        scores = scores + taken * ((q - low) * scale)
         return scores.masked_fill(priors <= 0, -torch.inf).argmax(-1)
 
     def _redirect(self, path: Tensor, best: Tensor) -> None:
@@ -151,7 +152,7 @@ class Forest:
         child = self._children.view(-1)[best]
         elsewhere = torch.where(child == self.roots[:, None], path, self._leaves.view(-1)[child])
         follows = child == torch.cat([path[:, 1:], self.spare], 1)
-        turns = torch.where(follows, path.shape[1], self._positions[: path.shape[1]])
+        turns = self._positions[: path.shape[1]].masked_fill(follows, path.shape[1])
         turns = turns.flip(1).cummin(1).values.flip(1)
         self._best.view(-1)[path], self._leaves.view(-1)[path] = best, elsewhere.gather(1, turns)
 

@@ -15,8 +15,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from planners.base import Budget
 from planners.candidates import PlannerError
-from planners.mcts import MCTS, Prediction, Root
+from planners.mcts import MCTS
 from planners.mcts_device import DeviceMCTS
+from planners.mcts_forest import Prediction
+from planners.mcts_trees import Root
 
 NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
