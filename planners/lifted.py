@@ -63,14 +63,14 @@ class LiftedPlanner:
 
     horizon: int
     restarts: int = 16
-    iterations: int = 220
+    iterations: int = 240
     learning_rate: float = 0.1
     state_rate: float = 0.1
     noise: float = 0.1
     consistency: float = 0.3
     shaping: float = 1.0
     detached: bool = True
-    sync_every: int = 100
+    sync_every: int = 50
     sync_steps: int = 10
     init_std: float = 0.5
     hold: int = 1
