@@ -9,7 +9,7 @@ what they compute. Two tables replace the loops up and down the trees:
   on its own path only. From a node of the path the descent now follows the path up to some node, and turns there to
   a child off the path, whose leaf is known: one minimum over positions tells where.
 
-The trees take ``B * N * N`` numbers for the paths of N nodes; shapes depend on the number of simulations alone.
+The trees take ``3 * B * N * N`` numbers for the paths of N nodes, or less with a largest depth.
 """
 
 from __future__ import annotations
@@ -67,6 +67,8 @@ class DeviceMCTS:
         dirichlet_fraction: share of noise in the root's priors, 0..1.
         dirichlet_alpha: concentration of that noise.
         temperature: 0 takes the most visited action; else actions are drawn by ``visits ** (1 / temperature)``.
+        max_depth: of a node, to bound memory and work: simulations that would go deeper count the node there again, and
+            leave a node without visits. Without a bound trees are those of the compiled search.
     """
 
     num_simulations: int
@@ -75,9 +77,11 @@ class DeviceMCTS:
     dirichlet_fraction: float = 0.0
     dirichlet_alpha: float = 0.3
     temperature: float = 0.0
+    max_depth: int | None = None
 
     def __post_init__(self) -> None:
-        numbers = {"num_simulations": self.num_simulations, "pb_c_base": self.pb_c_base}
+        depth = 1 if self.max_depth is None else self.max_depth
+        numbers = {"num_simulations": self.num_simulations, "pb_c_base": self.pb_c_base, "max_depth": depth}
         require_positive("DeviceMCTS", **numbers, dirichlet_alpha=self.dirichlet_alpha)
         if not 0 <= self.dirichlet_fraction <= 1:
             raise PlannerError(f"DeviceMCTS.dirichlet_fraction must be in 0..1, not {self.dirichlet_fraction!r}")
@@ -133,7 +137,7 @@ class DeviceMCTS:
         require_positive("DeviceMCTS.search", num_simulations=simulations)
         check_root(root)
         exploration = Puct.of(self.pb_c_init, self.pb_c_base, simulations + 1).exploration
-        return DeviceForest(root, torch.from_numpy(exploration).to(root.values), simulations)
+        return DeviceForest(root, torch.from_numpy(exploration).to(root.values), simulations, self.max_depth)
 
     def _root_priors(self, logits: Tensor, invalid: Tensor | None, generator: np.random.Generator | None) -> Tensor:
         """[B, A] priors with noise, 0 for invalid actions; a root without a valid action gets priors of NaN."""

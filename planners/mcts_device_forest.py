@@ -49,23 +49,26 @@ class DeviceForest:
         root: the root that the buffers were made for.
         nodes: nodes of a full tree, N.
         exploration: [N + 1] weight of the priors at a node with that many visits.
+        max_depth: of a node; None where only the number of nodes bounds it.
         roots: [B] slots of the roots.
         spare: [B, 1] the spare slots.
     """
 
-    def __init__(self, root: Root, exploration: Tensor, simulations: int) -> None:
-        self.root, self.nodes, self.exploration = root, simulations + 1, exploration
+    def __init__(self, root: Root, exploration: Tensor, simulations: int, max_depth: int | None) -> None:
+        self.root, self.nodes, self.exploration, self.max_depth = root, simulations + 1, exploration, max_depth
         batch, self._actions = root.prior_logits.shape
         slots = simulations + 2
         floats = functools.partial(torch.zeros, dtype=root.values.dtype, device=root.values.device)
         longs = functools.partial(torch.zeros, dtype=torch.long, device=root.values.device)
         self.roots = torch.arange(batch, device=root.values.device) * slots
         self.spare = (self.roots + slots - 1)[:, None]
-        self._positions = torch.arange(self.nodes, device=root.values.device)
+        # A path has no more nodes than its tree.
+        longest = self.nodes if max_depth is None else min(self.nodes, max_depth + 1)
+        self._positions = torch.arange(longest, device=root.values.device)
         self._depths, self._edges, self._best, self._leaves = (longs(batch, slots) for _ in range(4))
-        self._children, self._paths = longs(batch, slots, self._actions), longs(batch, slots, self.nodes)
+        self._children, self._paths = longs(batch, slots, self._actions), longs(batch, slots, longest)
         # What is read together lies together: one gather fetches it. Counts of visits are exact as floats.
-        self._reach = floats(batch, slots, 2, self.nodes)
+        self._reach = floats(batch, slots, 2, longest)
         self._of_nodes, self._of_edges = floats(batch, slots, 4), floats(batch, slots, self._actions, 3)
         self._values, self._visits, self._rewards, self._discounts = self._of_nodes.unbind(-1)
         self._q, self._edge_visits, self._priors = self._of_edges.unbind(-1)
@@ -92,20 +95,31 @@ class DeviceForest:
 
     def simulate(self, model: Model, node: int) -> None:
         """Adds one node to every tree."""
-        leaf = self._leaves[:, 0]
-        edge = self._best.view(-1)[leaf]
+        leaf, edge, new = self._select(node)
         prediction = Prediction(*model(self._states.flatten(0, 1)[leaf], edge % self._actions))
         if node == 1:
             self._check(prediction)
         priors = _priors(prediction.prior_logits)
         self._states[:, node], self._priors[:, node] = prediction.states, priors
         self._rewards[:, node], self._discounts[:, node] = prediction.rewards, prediction.discounts
-        new = self.roots + node
         self._edges[:, node], self._children.view(-1)[edge] = edge, new
         path, sums, gains = self._extend_path(leaf, new, node)
         value = _unless_none(prediction.values, priors).to(sums)
-        # A path has no more nodes than its tree.
         self._backup(path[:, : node + 1], torch.addcmul(sums, gains, value[:, None])[:, : node + 1])
+
+    def _select(self, node: int) -> tuple[Tensor, Tensor, Tensor]:
+        """[B] leaves, the edges to take there, and the slots of what is below.
+
+        From a leaf at the largest depth nothing is added: the edge that led there is taken again, and the new node's
+        own slot stays without a visit.
+        """
+        leaf, new = self._leaves[:, 0], self.roots + node
+        edge = self._best.view(-1)[leaf]
+        if self.max_depth is None:
+            return leaf, edge, new
+        deepest = self._depths.view(-1)[leaf] >= self.max_depth
+        edge = torch.where(deepest, self._edges.view(-1)[leaf], edge)
+        return torch.where(deepest, edge // self._actions, leaf), edge, torch.where(deepest, leaf, new)
 
     def _extend_path(self, leaf: Tensor, new: Tensor, node: int) -> tuple[Tensor, Tensor, Tensor]:
         """Writes the path from the root to a new node below a leaf; returns it with its sums and gains, [B, N] each.

@@ -17,6 +17,7 @@ from planners.base import Budget
 from planners.candidates import PlannerError
 from planners.mcts import MCTS
 from planners.mcts_device import DeviceMCTS
+from planners.mcts_device_forest import DeviceTree
 from planners.mcts_forest import Prediction
 from planners.mcts_trees import Root
 
@@ -99,6 +100,39 @@ def test_deep_narrow_trees_are_the_same() -> None:
     assert_same(MCTS(num_simulations=70).search(table.root([0, 3]), table), deep)
 
 
+def depths(tree: DeviceTree) -> Tensor:
+    """[B, N] depths of the nodes."""
+    found = torch.zeros_like(tree.parents)
+    for node in range(1, found.shape[1]):
+        found[:, node] = found.gather(1, tree.parents[:, node, None])[:, 0] + 1
+    return found
+
+
+def test_a_largest_depth_that_is_not_reached_changes_nothing() -> None:
+    table = Table.random(10, 4)
+    expected = MCTS(num_simulations=50).search(table.root([0, 3]), table)
+    depth = depths(DeviceMCTS(num_simulations=50).search(table.root([0, 3]), table).tree).max()
+    assert_same(expected, DeviceMCTS(num_simulations=50, max_depth=int(depth)).search(table.root([0, 3]), table))
+
+
+def test_a_largest_depth_keeps_trees_flat_and_counts_what_is_there_again() -> None:
+    table = Table.random(11, 3)
+    tree = DeviceMCTS(num_simulations=60, max_depth=2).search(table.root([0, 3]), table).tree
+    there = tree.visits > 0
+    assert depths(tree)[there].max() == 2
+    assert (there.sum(1) <= 13).all()
+    assert tree.visits[:, 0].tolist() == [61, 61]
+    for problem, node in there.nonzero().tolist():
+        edges, q = tree.edge_visits[problem, node], tree.q[problem, node]
+        # A node's own value is counted once, or as often as a simulation ended there.
+        assert edges.sum() == (0 if depths(tree)[problem, node] == 2 else tree.visits[problem, node] - 1)
+        for child, visits, value in zip(tree.children[problem, node].tolist(), edges, q, strict=True):
+            if visits > 0:
+                assert tree.visits[problem, child] == visits
+                follows = tree.discounts[problem, child] * tree.values[problem, child]
+                torch.testing.assert_close(value, tree.rewards[problem, child] + follows)
+
+
 def test_ties_go_to_the_first_action_as_there() -> None:
     table = Table.random(1)
     flat = Table(
@@ -130,7 +164,7 @@ def test_noise_and_temperature_draw_what_the_compiled_search_draws() -> None:
 
 def test_the_host_never_asks_the_device() -> None:
     # Tensors on the meta device hold no numbers: reading one, or a shape that depends on one, is an error.
-    result = DeviceMCTS(num_simulations=6).search(linear_root("meta"), linear)
+    result = DeviceMCTS(num_simulations=6, max_depth=2).search(linear_root("meta"), linear)
     assert result.action.is_meta
     assert result.states.shape == (3, 7, 2)
 
@@ -258,7 +292,7 @@ def test_predictions_and_masks_of_a_wrong_shape_get_one_clear_line() -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [{"num_simulations": 0}, {"pb_c_init": -1.0}, {"dirichlet_fraction": 2.0}, {"temperature": -1.0}],
+    [{"num_simulations": 0}, {"pb_c_init": -1.0}, {"dirichlet_fraction": 2.0}, {"temperature": -1.0}, {"max_depth": 0}],
     ids=str,
 )
 def test_settings_that_make_no_sense_are_named(settings: dict[str, Any]) -> None:
