@@ -152,7 +152,7 @@ class Evaluator:
     def _outcomes(self, actions: Tensor) -> Outcomes:
         """What [B, N, H, A] candidates lead to, counted and timed."""
         states, chances = self._imagine(self.start, actions)
-        doing = actions if self.scenarios is None else actions.unsqueeze(2)
+        doing = actions if self.scenarios is None else actions.unsqueeze(2).expand(-1, -1, self._fan, -1, -1)
         costs, violations = self._total(self.cost, states, doing), None
         if isinstance(self.cost, ConstrainedCost):
             violations = self._total(self.cost.violation, states, doing)

@@ -45,7 +45,7 @@ class Imagination:
     def __post_init__(self) -> None:
         # glibc hands freed memory back to the system, page by page to be zeroed anew, unless it has seen a large block
         # come and go: then it keeps blocks of up to that size. Asking for this one touches none of its pages.
-        torch.empty(KEPT_BYTES, dtype=torch.uint8)
+        torch.empty(KEPT_BYTES, dtype=torch.uint8, device="cpu")
 
     def __call__(self, start: Tensor, actions: Tensor) -> tuple[Tensor, Tensor | None]:
         """[B, D] starts and [B, N, H, A] actions to [B, N, H+1, D] states, and None.

@@ -3,8 +3,8 @@
 All of them draw ``N`` candidates for each of ``B`` problems, roll them out in one batch, and move a normal
 distribution over actions towards the cheap ones. Spreads are in half-widths of the action box, so that one setting
 suits boxes of any size. Every planner returns the cheapest candidate that it has seen; the mean of the distribution
-is always one of the candidates. A budget ends the loop after the round in which it is used up: at least one round
-is always done.
+is always one of the candidates. A budget ends the loop after the round in which it is used up; where seconds run out,
+it ends before a pass of the model that would take too long, even inside a round. At least one pass is always done.
 """
 
 from __future__ import annotations
