@@ -27,6 +27,9 @@ Longs = NDArray[np.int64]
 Doubles = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
+ROUGHLY = 0.05
+"""Change in the number of steps at which the first policy is known well enough to be improved; at most a half."""
+
 THREADED_FROM = 50_000
 """Outcomes in a model from which on a sweep takes longer than waking a thread."""
 
@@ -96,6 +99,11 @@ def value_iteration(
     workers: int | None = None,
 ) -> Policy:
     """Finds the best policy for each of G goals.
+
+    >>> model = FiniteModel.of(next_states=[[1, 2], [2, 2], [2, 2]], costs=[[1, 5], [2, 1], [0, 0]])
+    >>> policy = value_iteration(model, goals=[2])
+    >>> policy.values.tolist(), policy.actions.tolist()
+    ([[2.0, 1.0, 0.0]], [[0, 1, -1]])
 
     Args:
         model: the world.
@@ -177,7 +185,7 @@ class _Iteration:
         if self.improving[goal]:
             return bool(improve(self.tables, self.rules, solution) <= self.tolerance)
         error, steps = evaluate(self.tables, self.rules, solution)
-        settled = bool(error <= self.tolerance and steps <= 0.5)
+        settled = bool(steps <= ROUGHLY)
         if settled:
             raise_above(self.rules, solution, error)
         return settled

@@ -123,12 +123,22 @@ def _lose(tables, choices, blocked, arrived, found):  # type: ignore[no-untyped-
 
 
 @njit(cache=True, nogil=True)
+def _step_cost(tables, state, action):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Mean cost of the step alone."""
+    total = 0.0
+    for outcome in range(tables.chances.shape[2]):
+        total += tables.chances[state, action, outcome] * tables.costs[state, action, outcome]
+    return total
+
+
+@njit(cache=True, nogil=True)
 def _spread(tables, rules, blocked, solution):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """Dijkstra's search from the goal: a policy that surely arrives, and its values or estimates of them.
 
     An action is taken up once, however unlucky, it is bound to lead to states that are settled sooner or later: the
     share of its outcomes that are not must be less than the tail, as the tail could consist of nothing else. (For
-    the worst case: there must be none.) Exact where there is one outcome, and for the worst case (Knuth, 1977).
+    the worst case: there must be none.) Until then an unlucky step counts as one to be taken again. Exact where there
+    is one outcome, and for the worst case (Knuth, 1977).
     """
     states, actions, outcomes = tables.chances.shape
     values, choice, _, arrived = solution
@@ -151,6 +161,9 @@ def _spread(tables, rules, blocked, solution):  # type: ignore[no-untyped-def]  
             if waiting[before, action] > 0 and not outside[before, action] < rules.tail - ROUNDING:
                 continue
             value = action_value(tables, rules, values, before, action, True)
+            if waiting[before, action] > 0:
+                unlucky = outside[before, action] / rules.tail
+                value += _step_cost(tables, before, action) * unlucky / (1.0 - unlucky)
             if value < values[before]:
                 values[before], choice[before] = value, action
                 heappush(heap, (value, before))
