@@ -4,29 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import torch
 from torch import Tensor
 
 from hjepa.dynamics import CodeDynamics, LevelDynamics
+from hjepa.optimizers import Effort, Optimizer, make_optimizer
 from hjepa.stack import Stack
 from planners.astar import LatentAStar
 from planners.base import Box, Planner
-from planners.gradient import GradientPlanner
+from planners.dynamic_programming import DynamicProgramming
+from planners.finite_model import Discretisation
 from planners.hierarchy import Controller, HierarchicalPlanner, PlanningLevel
 from planners.landmarks import LandmarkGraph, LandmarkPlanner, PathPlanner
-from planners.sampling import CEM, ICEM, MPPI, RandomShooting
+from planners.mcts_planner import MCTSPlanner
 from planners.support import Support
 from planners.trajectories import TrajectoryPlanner
 
-Optimizer = Literal["random", "cem", "icem", "mppi", "gradient"]
-"""Optimises a trajectory of (macro-)actions; fits any level."""
-
-Search = Literal["landmarks", "latent", "supported"]
+Search = Literal["landmarks", "latent", "supported", "values", "mcts"]
 """Searches; fits the levels above the first."""
 
 LevelPlanner = Literal[Optimizer, Search]
+FAR = Effort(samples=256, rounds=5, spread=0.5, restarts=16, steps=40)
+"""Of an optimiser above level 1, whose subgoals are far enough for walls to be in the way."""
+
 Measure = Callable[[Tensor], Tensor]
 
 
@@ -37,9 +39,11 @@ class PlanningConfig:
     Attributes:
         planners: what plans at each level, the finest first; the last one does so at all further levels.
             ``landmarks``: A* over remembered states and verified edges. ``latent``: A* over predicted states, with no
-            landmarks. ``supported``: the same, but only through predicted states near remembered ones. ``random``,
-            ``cem``, ``icem``, ``mppi``, ``gradient``: optimisation of a trajectory; above level 1 of macro-actions,
-            with a penalty on predicted states that are far from all remembered ones.
+            landmarks. ``supported``: the same, but only through predicted states near remembered ones. ``values``:
+            value iteration over remembered states. ``mcts``: tree search over predicted states. ``random``, ``cem``,
+            ``icem``, ``mppi``, ``gradient`` (Adam), ``lbfgs``, ``lifted`` (states optimised with the actions):
+            optimisation of a trajectory; above level 1 of macro-actions. These and ``mcts`` pay for predicted states
+            that are far from all remembered ones.
         commit: world steps for which a decision is followed before the next one.
         horizon: world steps that level 1 looks ahead.
         hold: world steps for which level 1 holds an action within its plan; its subgoals are so near that one
@@ -51,7 +55,8 @@ class PlanningConfig:
         off_path: strides away from its path at which a level plans again.
         macro_horizon: macro-actions that an optimiser above level 1 plans at once.
         support: distance to remembered places up to which a prediction is believed, in strides of level 2.
-        support_weight: world steps that an optimiser pays for each world step outside.
+        support_weight: world steps that are paid for each world step outside.
+        simulations: nodes that ``mcts`` adds to a tree.
     """
 
     planners: tuple[LevelPlanner, ...] = ("cem", "landmarks")
@@ -66,6 +71,7 @@ class PlanningConfig:
     macro_horizon: int = 7
     support: float = 0.6
     support_weight: float = 10.0
+    simulations: int = 256
 
     def __post_init__(self) -> None:
         if not self.planners:
@@ -131,12 +137,8 @@ def measure(stack: Stack, k: int, above: int) -> Measure:
 
 def _controller(config: PlanningConfig) -> Planner:
     """Level 1: few and short trajectories, because its subgoals are near."""
-    span = {"horizon": config.horizon, "hold": config.hold}
-    if config.planner(1) == "gradient":
-        return GradientPlanner(**span, restarts=4, iterations=10)
-    rounds = 1 if config.planner(1) == "random" else config.iterations
-    samples = config.samples * config.iterations // rounds
-    return _sampler(config.planner(1))(**span, samples=samples, iterations=rounds, init_std=1.0)
+    effort = Effort(config.samples, config.iterations, spread=1.0, restarts=4, steps=10)
+    return make_optimizer(cast(Optimizer, config.planner(1)), config.horizon, config.hold, effort)
 
 
 def _path_planner(
@@ -151,16 +153,15 @@ def _path_planner(
     if name == "landmarks":
         return _landmark_planner(graphs, k, levels)
     support = _support(stack, graphs, config, k)
-    dynamics: CodeDynamics | LevelDynamics = LevelDynamics(level)
-    embed = measure(stack, k, k)
-    if name in ("latent", "supported"):
-        planner, dynamics = _latent_astar(stack, k, name == "supported", support, embed), CodeDynamics(level)
+    dynamics: CodeDynamics | LevelDynamics
+    if name in get_args(Search):
+        dynamics, planner = CodeDynamics(level), _search(stack, graphs, config, k, support)
     else:
-        planner = _optimizer(name, config)
+        dynamics, planner = LevelDynamics(level), make_optimizer(cast(Optimizer, name), config.macro_horizon, 1, FAR)
     return TrajectoryPlanner(
         planner,
         dynamics,
-        embed=embed,
+        embed=measure(stack, k, k),
         measure=measure(stack, k, min(k + 1, levels)),
         level=k,
         stride=stride,
@@ -182,33 +183,29 @@ def _landmark_planner(graphs: dict[int, LandmarkGraph], k: int, levels: int) -> 
     return LandmarkPlanner(landmarks, _landmark_planner(graphs, k - 1, levels) if k > 2 else None)
 
 
-def _latent_astar(stack: Stack, k: int, supported: bool, support: Support, embed: Measure) -> LatentAStar:
-    level = stack.level(k)
+def _search(
+    stack: Stack, graphs: dict[int, LandmarkGraph], config: PlanningConfig, k: int, support: Support
+) -> Planner:
+    """Over the macro-actions of the codebook."""
+    name, stride, embed = config.planner(k), stack.level(k).config.stride, measure(stack, k, k)
+    change = float(stack.level(k).change.sqrt())
 
     def covers(states: Tensor, predicted: Tensor) -> Tensor:
         return support.excess(embed(predicted)) == 0
 
+    if name == "mcts":
+        return MCTSPlanner(horizon=config.macro_horizon, num_simulations=config.simulations, stride=stride)
+    if name == "values":
+        places = stack.encode(torch.from_numpy(graphs[2].observations).to(stack.scale.device), k)
+        world = Discretisation(states=places, tolerance=change, stride=stride, valid=covers)
+        return DynamicProgramming(world=world, reuse=True)
     return LatentAStar(
-        resolution=0.5 * float(level.change.sqrt()),
-        stride=level.config.stride,
+        resolution=0.5 * change,
+        stride=stride,
         weight=1.5,
         max_expansions=4000,
-        valid=covers if supported else None,
+        valid=covers if name == "supported" else None,
     )
-
-
-def _optimizer(name: LevelPlanner, config: PlanningConfig) -> Planner:
-    """Above level 1: subgoals are far enough for walls to be in the way."""
-    horizon = config.macro_horizon
-    if name == "gradient":
-        return GradientPlanner(horizon=horizon, restarts=16, iterations=40)
-    if name == "random":
-        return RandomShooting(horizon=horizon, samples=1280)
-    return _sampler(name)(horizon=horizon, samples=256, iterations=5)
-
-
-def _sampler(name: LevelPlanner) -> type[RandomShooting] | type[CEM] | type[ICEM] | type[MPPI]:
-    return {"random": RandomShooting, "cem": CEM, "icem": ICEM, "mppi": MPPI}[name]
 
 
 def _support(stack: Stack, graphs: dict[int, LandmarkGraph], config: PlanningConfig, k: int) -> Support:

@@ -18,7 +18,8 @@ from hjepa.actor import Actor
 from hjepa.agent import Agent
 from hjepa.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from hjepa.config import to_dict
-from hjepa.planning import LevelPlanner, Optimizer, PlanningConfig
+from hjepa.optimizers import Optimizer
+from hjepa.planning import LevelPlanner, PlanningConfig
 from worlds.maps import Map
 from worlds.tasks import MazeTasks
 
