@@ -4,23 +4,20 @@ A roll-out of ``H`` steps is ``H`` model calls in a row, and a gradient through 
 vanishes or explodes. Here every state is a variable of its own, tied to the one before by a penalty: all times go
 through the model in one batched call, and each gradient passes through the model once. Source: GRASP, Psenka et al.,
 2026, Parallel stochastic gradient-based planning for world models, arXiv 2602.00475.
-
-``R`` is the number of restarts, ``S`` that of scenarios of a latent variable, an axis that is there only if the
-dynamics has one.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast, final
+from typing import final
 
 import torch
 from torch import Tensor
 
-from planners.base import AnyDynamics, Budget, Cost, Dynamics, Meter, Plan, Recorder
-from planners.candidates import Evaluator, PlannerError, hold_actions, require_box, require_positive, white_noise
+from planners.base import AnyDynamics, Budget, Cost, Meter, Plan, Recorder
+from planners.candidates import Evaluator, PlannerError, require_box, require_positive, white_noise
 from planners.descent import Adam
-from planners.imagination import Imagination
+from planners.relaxation import Relaxation
 from planners.risk import MEAN, Risk
 from planners.scenarios import draw_scenarios
 from planners.shooting import Shooting, first_points
@@ -35,14 +32,15 @@ class LiftedPlanner:
     along the gradient of: the leaps (the squared distances between what the model predicts from each virtual state and
     the next virtual state), the cost of the virtual states, and the cost of what the model predicts from them. Noise on
     the virtual states explores. After ``sync_every`` lifted steps come ``sync_steps`` gradient steps on true roll-outs,
-    from which the virtual states start again. Only true roll-outs count: the plan is the cheapest of them.
+    from which the virtual states start again. Only true roll-outs count: the plan is the cheapest of them. A constraint
+    (:class:`planners.outcomes.ConstrainedCost`) is known to the true roll-outs only.
 
     Virtual states move in units of the length of a typical step, and a cost counts by its slope in these units, so that
     one setting suits states and costs of any scale; actions move in half-widths of their box.
 
     Attributes:
         horizon: steps to plan, H.
-        restarts: action sequences per problem, R.
+        restarts: action sequences that are improved side by side for each problem, R.
         iterations: gradient steps, lifted ones and those on true roll-outs.
         learning_rate: of Adam on the actions, in half-widths of the box.
         state_rate: of Adam on the virtual states, in typical steps.
@@ -118,9 +116,9 @@ class LiftedPlanner:
             points = first_points(shooting, self.restarts, warm_start, self.init_std, generator)
             totals, relaxation = shooting.totals(points), None
             while self._goes_on(meter):
-                relaxation, seconds = relaxation or Relaxation.around(self, shooting, points), meter.lap_seconds
+                seconds, relaxation = meter.lap_seconds, relaxation or self._relax(shooting, points)
                 points = self._explore(relaxation, points, generator)
-                # A roll-out takes longer than the lifted step before it.
+                # The true roll-out that comes next takes longer than a lifted step.
                 meter.lap_seconds = max(meter.lap_seconds, seconds)
                 points = self._sync(shooting, points)
                 if not meter.exhausted():
@@ -129,6 +127,10 @@ class LiftedPlanner:
 
     def _goes_on(self, meter: Meter) -> bool:
         return meter.iterations < self.iterations and not meter.exhausted()
+
+    def _relax(self, shooting: Shooting, points: Tensor) -> Relaxation:
+        terms = {"consistency": self.consistency, "shaping": self.shaping}
+        return Relaxation.around(shooting, points, **terms, detached=self.detached, chunk=self.chunk)
 
     def _explore(self, relaxation: Relaxation, points: Tensor, generator: torch.Generator | None) -> Tensor:
         """The points after a run of lifted steps."""
@@ -156,117 +158,3 @@ class LiftedPlanner:
             points = descend(points, *shooting.slope(points)).clamp_(-1, 1)
             meter.iterations += 1
         return points
-
-
-@final
-@dataclass(frozen=True)
-class Relaxation:
-    """A planning problem in which states may leap, at a price.
-
-    Attributes:
-        settings: the weights of its terms.
-        shooting: the problem without leaps.
-        unit: [B, 1, (1,) 1, 1] length of a typical step.
-        steepness: [B, 1] the cost's steepest slope along a trajectory, per unit.
-    """
-
-    settings: LiftedPlanner
-    shooting: Shooting
-    unit: Tensor
-    steepness: Tensor
-
-    @classmethod
-    def around(cls, settings: LiftedPlanner, shooting: Shooting, points: Tensor) -> Relaxation:
-        """The relaxation whose units are those of the roll-outs of [B, R, F, A] points."""
-        states, actions = _roll_out(shooting, points)
-        steps = states.diff(dim=-2).square().sum(-1, keepdim=True)
-        unit = steps.mean(tuple(range(1, steps.dim())), keepdim=True).sqrt().clamp(min=1e-6)
-        with torch.enable_grad():
-            states = states.requires_grad_()
-            costs = shooting.evaluate.cost(states, actions)
-            (slope,) = torch.autograd.grad(costs.nan_to_num(posinf=0.0).sum(), states)
-        steepest = (slope.nan_to_num() * unit).norm(dim=-1).amax(-1)
-        return cls(settings, shooting, unit, steepest.flatten(1).mean(1, keepdim=True).clamp(min=1e-9))
-
-    @property
-    def meter(self) -> Meter:
-        """What has been spent."""
-        return self.shooting.evaluate.meter
-
-    def lift(self, points: Tensor) -> Tensor:
-        """[B, R, (S,) H, D] virtual states that begin at the true ones, in units."""
-        states, _ = _roll_out(self.shooting, points)
-        return states[..., 1:, :] / self.unit
-
-    def record(self, points: Tensor, virtual: Tensor, totals: Tensor) -> None:
-        """Tells the recorder of a lifted iterate: the same as of a true one, marked as ``virtual``."""
-        evaluate = self.shooting.evaluate
-        if evaluate.recorder is not None:
-            states = _prepend(evaluate.start, virtual * self.unit)
-            actions = hold_actions(self.shooting.actions(points), evaluate.hold, evaluate.horizon)
-            arrays = {"states": states, "actions": actions, "totals": totals}
-            evaluate.recorder.record("iterate", iteration=self.meter.iterations, **arrays, virtual=True)
-
-    def slope(self, points: Tensor, virtual: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The [B, R] relaxed totals, and their gradients with respect to points and virtual states."""
-        rows = len(virtual) * virtual[0, 0, ..., 0].numel()
-        width = virtual.shape[1] if self.settings.chunk is None else max(1, self.settings.chunk // rows)
-        free, box = self.shooting.actions(points), self.shooting.box
-        parts = [self._slope(*part) for part in zip(free.split(width, 1), virtual.split(width, 1), strict=True)]
-        totals, push, pull = (torch.cat(part, 1) for part in zip(*parts, strict=True))
-        return totals, push * ((box.high - box.low) / 2), pull
-
-    def _slope(self, free: Tensor, virtual: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        with torch.enable_grad():
-            free, virtual = free.detach().requires_grad_(), virtual.detach().requires_grad_()
-            totals = self._totals(free, virtual)
-            gradients = torch.autograd.grad(totals.nan_to_num(posinf=0.0).sum(), (free, virtual))
-        push, pull = (gradient.nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0) for gradient in gradients)
-        return totals.detach(), push, pull
-
-    def _totals(self, free: Tensor, virtual: Tensor) -> Tensor:
-        """[B, R] what [B, R, F, A] free actions and [B, R, (S,) H, D] virtual states cost, leaps included."""
-        evaluate = self.shooting.evaluate
-        actions = _actions(evaluate, free)
-        states = _prepend(evaluate.start, virtual * self.unit)
-        before, after = states[..., :-1, :], states[..., 1:, :]
-        predicted, chances = self._predict(before.detach() if self.settings.detached else before, actions)
-        costs = evaluate.cost(states, actions).sum(-1)
-        if self.settings.shaping:
-            shaped = evaluate.cost(_prepend(evaluate.start, predicted), actions).sum(-1)
-            costs = costs + self.settings.shaping * shaped
-        leaps = ((predicted - after) / self.unit).square().sum((-2, -1))
-        if evaluate.scenarios is not None:
-            costs, leaps = evaluate.risk(costs, chances), leaps.mean(-1)
-        return self.settings.consistency * leaps + costs / self.steepness
-
-    def _predict(self, states: Tensor, actions: Tensor) -> tuple[Tensor, Tensor | None]:
-        """What follows each of [B, R, (S,) H, D] states, all times at once, and the chances of the scenarios."""
-        actions, scenarios = actions.expand(*states.shape[:-1], -1), self.shooting.evaluate.scenarios
-        self.meter.model_calls += states[..., 0].numel()
-        if scenarios is None:
-            return cast(Dynamics, self.shooting.evaluate.dynamics).step(states, actions), None
-        latents = scenarios.latents(states, actions, slice(None))
-        chances = scenarios.chances(states, actions, latents)
-        return scenarios.dynamics.step(states, actions, latents), None if chances is None else chances.prod(-1)
-
-
-def _roll_out(shooting: Shooting, points: Tensor) -> tuple[Tensor, Tensor]:
-    """[B, R, (S,) H+1, D] true states of [B, R, F, A] points, and their [B, R, (1,) H, A] actions."""
-    evaluate, free = shooting.evaluate, shooting.actions(points)
-    whole = hold_actions(free, evaluate.hold, evaluate.horizon)
-    states, _ = Imagination(evaluate.dynamics, evaluate.scenarios)(evaluate.start, whole)
-    evaluate.meter.model_calls += states[..., 1:, 0].numel()
-    return states, _actions(evaluate, free)
-
-
-def _actions(evaluate: Evaluator, free: Tensor) -> Tensor:
-    """[B, R, (1,) H, A] actions of [B, R, F, A] free ones, with an axis for the scenarios where there are any."""
-    actions = hold_actions(free, evaluate.hold, evaluate.horizon)
-    return actions if evaluate.scenarios is None else actions.unsqueeze(2)
-
-
-def _prepend(start: Tensor, states: Tensor) -> Tensor:
-    """[B, ..., H+1, D] the [B, D] starts and the [B, ..., H, D] states after them."""
-    first = start.view(len(start), *[1] * (states.dim() - 2), -1).expand_as(states[..., :1, :])
-    return torch.cat([first, states], -2)

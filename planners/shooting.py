@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from planners.base import Box
-from planners.candidates import Evaluator, free_actions, white_noise
+from planners.candidates import Evaluator, PlannerError, free_actions, white_noise
 
 
 @final
@@ -58,10 +58,22 @@ class Shooting:
         with torch.enable_grad():
             actions = actions.detach().requires_grad_()
             totals = self.evaluate(actions)
-            # Candidates don't touch each other, so the gradient of the sum is every candidate's own. Asked of the
-            # actions alone, it costs no gradients of the model's weights.
-            (gradient,) = torch.autograd.grad(totals.nan_to_num(posinf=0.0).sum(), actions)
-        return totals.detach(), gradient.nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
+            if not totals.requires_grad:
+                raise PlannerError("the cost must depend on the actions in a differentiable way, and it does not")
+            (gradient,) = slopes(totals, actions)
+        return totals.detach(), gradient
+
+
+def slopes(totals: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
+    """The gradients of [B, R, ...] totals with respect to each input, 0 where they are not finite or there is none.
+
+    Candidates don't touch each other, so the gradient of their sum is every candidate's own. Asked of the inputs alone,
+    it costs no gradients of the model's weights.
+    """
+    if not totals.requires_grad:
+        return tuple(torch.zeros_like(each) for each in inputs)
+    gradients = torch.autograd.grad(totals.nan_to_num(posinf=0.0).sum(), inputs, materialize_grads=True)
+    return tuple(gradient.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0) for gradient in gradients)
 
 
 def first_points(

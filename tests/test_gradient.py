@@ -263,6 +263,11 @@ def test_budget_counts_every_restart() -> None:
     assert not cut.complete.any()
 
 
+def test_a_cost_without_a_gradient_gets_one_clear_line() -> None:
+    with pytest.raises(PlannerError, match="the cost must depend on the actions in a differentiable way"):
+        solve(GradientPlanner(horizon=2), lambda states, actions: (states[..., 0] > 0).float())
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -11,7 +11,8 @@ from torch import Tensor
 from planners.base import Box, Budget, Categorical, Gaussian, Meter, Plan, rollout
 from planners.candidates import Evaluator, PlannerError
 from planners.gradient import GradientPlanner
-from planners.lifted import LiftedPlanner, Relaxation
+from planners.lifted import LiftedPlanner
+from planners.relaxation import Relaxation
 from planners.risk import MEAN, WORST
 from planners.scenarios import draw_scenarios
 from planners.shooting import Shooting
@@ -62,13 +63,10 @@ def solve(planner: LiftedPlanner | GradientPlanner, dynamics, goals: Tensor = GO
     return planner.plan(dynamics, to(goals), torch.zeros(len(goals), goals.shape[1]), generator=generator, **more)
 
 
-def relaxation(planner: LiftedPlanner, dynamics, cost, start: Tensor, points: Tensor) -> Relaxation:
-    generator = torch.Generator().manual_seed(0)
-    scenarios = draw_scenarios(dynamics, start, planner.horizon, planner.scenarios, generator)
-    meter = Budget().meter()
-    evaluate = Evaluator(dynamics, cost, start, planner.horizon, planner.hold, meter, scenarios=scenarios)
+def relaxation(dynamics, cost, start: Tensor, points: Tensor, horizon: int, hold: int = 1, **terms) -> Relaxation:
+    evaluate = Evaluator(dynamics, cost, start, horizon, hold, Budget().meter())
     with torch.no_grad():
-        return Relaxation.around(planner, Shooting(evaluate, dynamics.actions), points)
+        return Relaxation.around(Shooting(evaluate, dynamics.actions), points, **terms)
 
 
 def test_finds_the_way_where_the_gradient_of_a_roll_out_is_noise() -> None:
@@ -91,11 +89,11 @@ def test_is_near_the_optimum_where_all_is_smooth(detached: bool) -> None:
 
 @pytest.mark.parametrize("detached", [True, False])
 def test_relaxed_cost_and_slope_by_hand(detached: bool) -> None:
-    planner = LiftedPlanner(horizon=5, hold=2, consistency=0.7, shaping=0.4, detached=detached)
+    terms = {"consistency": 0.7, "shaping": 0.4, "detached": detached}
     ripple, start, goals = Point(height=0.1, frequency=5.0), torch.tensor([[0.1, 0.2], [0.3, -0.4]]), GOALS[:2]
     generator = torch.Generator().manual_seed(1)
     points, virtual = (torch.rand(shape, generator=generator) * 2 - 1 for shape in ((2, 3, 3, 2), (2, 3, 5, 2)))
-    relaxed = relaxation(planner, ripple, to(goals), start, points)
+    relaxed = relaxation(ripple, to(goals), start, points, horizon=5, hold=2, **terms)
     totals, push, pull = relaxed.slope(points, virtual)
 
     points.requires_grad_()
@@ -119,10 +117,10 @@ def test_relaxed_cost_and_slope_by_hand(detached: bool) -> None:
 
 
 def test_true_states_have_no_leaps() -> None:
-    planner, start = LiftedPlanner(horizon=4, shaping=0.0), torch.zeros(2, 2)
+    start = torch.zeros(2, 2)
     points = torch.rand(2, 3, 4, 2, generator=torch.Generator().manual_seed(2)) * 2 - 1
     ripple, cost = Point(height=0.02), to(GOALS[:2])
-    relaxed = relaxation(planner, ripple, cost, start, points)
+    relaxed = relaxation(ripple, cost, start, points, horizon=4, consistency=1.0, shaping=0.0, detached=True)
     totals, _, _ = relaxed.slope(points, relaxed.lift(points))
     actions = relaxed.shooting.actions(points)
     true = cost(rollout(ripple, start[:, None].expand(-1, 3, -1), actions), actions).sum(-1)
@@ -177,6 +175,15 @@ def test_all_steps_at_once_meet_the_same_scenarios(latents: Categorical | Gaussi
     for time in range(3):
         alone = scenarios.latents(states[..., time, :], actions[..., time, :], time)
         assert torch.equal(together.select(3, time), alone)
+
+
+def test_a_cost_of_actions_alone_is_planned_for() -> None:
+    def effort(states: Tensor, actions: Tensor) -> Tensor:
+        return torch.nn.functional.pad(actions.square().sum(-1), (0, 1))
+
+    planner = LiftedPlanner(horizon=4, restarts=3, iterations=60, sync_every=10)
+    plan = planner.plan(Point(), effort, torch.zeros(2, 2), warm_start=torch.full((2, 4, 2), 0.1))
+    assert plan.actions.abs().max() < 0.01
 
 
 def test_a_recorder_sees_virtual_states_marked_as_such() -> None:
