@@ -164,6 +164,34 @@ def test_walks_cost_what_the_values_say() -> None:
     assert likeliest[1] == model.next_states[7, policy.actions[0, 7], model.chances[7, policy.actions[0, 7]].argmax()]
 
 
+def slippery_maze(size: int) -> FiniteModel:
+    """Four moves, each of which goes off to either side one time in ten; a fifth of the cells are walls."""
+    free = np.random.default_rng(0).random((size, size)) > 0.2
+    cells = np.stack(np.meshgrid(np.arange(size), np.arange(size), indexing="ij"), -1).reshape(-1, 2)
+
+    def after(move: int) -> np.ndarray:
+        there = np.clip(cells + [[0, 1], [1, 0], [0, -1], [-1, 0]][move % 4], 0, size - 1)
+        return np.where(free[tuple(there.T)][:, None], there, cells) @ [size, 1]
+
+    next_states = np.stack([np.stack([after(move), after(move + 1), after(move + 3)], -1) for move in range(4)], 1)
+    return FiniteModel.of(next_states, np.ones(next_states.shape[:2]), np.tile([0.8, 0.1, 0.1], (size**2, 4, 1)))
+
+
+@pytest.mark.parametrize(("risk", "sweeps"), [(MEAN, 80), (Risk(0.5), 150), (WORST, 3)])
+def test_a_slippery_maze_takes_few_sweeps(risk: Risk, sweeps: int) -> None:
+    model = slippery_maze(24)
+    goal = int(model.next_states[0, 0, 0])
+    policy = value_iteration(model, [goal], risk=risk, max_sweeps=sweeps)
+    assert policy.converged.all()
+    known = np.isfinite(policy.values[0])
+    assert known.sum() > 300 or risk.tail == 0
+    plain = np.where(known, 0.0, math.inf)
+    for _ in range(700):
+        plain = action_values(model, plain, risk, 1.0, math.inf).min(1)
+        plain[goal] = 0
+    np.testing.assert_allclose(policy.values[0], plain, atol=1e-4)
+
+
 def trap() -> FiniteModel:
     """From state 1 a shortcut of 1 step ends in a sealed cell, 3, one time in ten; the way round, by 2, takes 4."""
     after = [[[0, 0], [0, 0]], [[0, 3], [2, 2]], [[0, 0], [0, 0]], [[3, 3], [3, 3]]]
