@@ -43,7 +43,12 @@ class Shooting:
 
     def slope(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """[B, R] scores of [B, R, F, A] points and the gradient with respect to them, 0 where it is not finite."""
-        parts = [self._slope(part) for part in self.actions(points).split(self._width(points.shape[1]), dim=1)]
+        parts, meter, seconds = [], self.evaluate.meter, 0.0
+        for part in self.actions(points).split(self._width(points.shape[1]), dim=1):
+            parts.append(self._slope(part))
+            seconds += meter.lap_seconds
+        # The next round has as many passes.
+        meter.lap_seconds = seconds
         totals, gradients = zip(*parts, strict=True)
         return torch.cat(totals, 1), torch.cat(gradients, 1) * ((self.box.high - self.box.low) / 2)
 
