@@ -23,6 +23,7 @@ from planners.mcts_kernels import (
     pass_up,
     report,
 )
+from planners.mcts_prefetch import prefetch
 from planners.risk import tail_mean
 
 
@@ -92,9 +93,14 @@ def advance(
     for b in range(len(nodes)):
         chance, count = (0, num_actions) if leaf.chance[b] else (1, num_outcomes)
         expand(nodes, edges, outcomes, b, new, count, chance)
+        following = min(b + 1, len(nodes) - 1)
+        ahead = nodes[following, 0].leaves
         node = new
         _refresh(nodes, edges, exploration, tail, scratch, b, node)
         while node > 0:
+            if ahead >= 0:
+                prefetch(edges, following, ahead)
+                ahead = nodes[following, ahead].parents
             node = pass_up(nodes, edges, b, node)
             _refresh(nodes, edges, exploration, tail, scratch, b, node)
         report(nodes, leaf, b)

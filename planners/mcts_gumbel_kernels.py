@@ -23,6 +23,7 @@ from planners.mcts_kernels import (
     pass_up,
     report,
 )
+from planners.mcts_prefetch import prefetch
 
 TINY = float(np.finfo(np.float32).tiny)
 """Least prior of an action that was visited."""
@@ -159,9 +160,14 @@ def advance(
     scratch = np.empty(edges.shape[2])
     for b in range(len(nodes)):
         expand(nodes, edges, outcomes, b, new, edges.shape[2], 0)
+        following = min(b + 1, len(nodes) - 1)
+        ahead = nodes[following, 0].leaves
         node = new
         _refresh(nodes, edges, halving, scratch, b, node)
         while node > 0:
+            if ahead >= 0:
+                prefetch(edges, following, ahead)
+                ahead = nodes[following, ahead].parents
             node = pass_up(nodes, edges, b, node)
             _refresh(nodes, edges, halving, scratch, b, node)
         report(nodes, leaf, b)

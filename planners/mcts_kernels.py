@@ -168,16 +168,6 @@ def pass_up(nodes: Records, edges: Records, b: int, node: int) -> int:  # pragma
 
 
 @inlined
-def look_ahead(nodes: Records, edges: Records, b: int, node: int) -> int:  # pragma: no cover - compiled
-    """Asks for the memory of a node that is soon to be read, if there is one, and returns the node above it."""
-    above = -1
-    if node >= 0:
-        prefetch(edges, b, node)
-        above = nodes[b, node].parents
-    return above
-
-
-@inlined
 def average(nodes: Records, edges: Records, b: int, node: int) -> None:  # pragma: no cover - compiled
     """A node's value: the mean of its own evaluation and of all returns through its edges."""
     total = nodes[b, node].own_values
@@ -257,7 +247,10 @@ def advance(
         node = new
         _refresh(nodes, edges, exploration, b, node)
         while node > 0:
-            ahead = look_ahead(nodes, edges, following, ahead)
+            # The next problem's path is asked for meanwhile. (As a function of its own this costs more than it saves.)
+            if ahead >= 0:
+                prefetch(edges, following, ahead)
+                ahead = nodes[following, ahead].parents
             node = pass_up(nodes, edges, b, node)
             _refresh(nodes, edges, exploration, b, node)
         report(nodes, leaf, b)
