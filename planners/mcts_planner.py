@@ -38,10 +38,11 @@ from planners.scenarios import Scenarios, draw_scenarios
 class MCTSPlanner:
     """Plans by :class:`planners.mcts.MCTS`, or by :class:`planners.mcts_device.DeviceMCTS` on a GPU.
 
-    For a :class:`planners.astar.SearchGoal` nodes are states, valued by the goal's estimate: one model call per
-    simulation. For any other cost nodes are action sequences, completed by the best one so far and rolled out over
-    the horizon. Either way the plan is the best that was seen, so that more simulations don't make it worse. At a node
-    every discrete action is considered; of a box of actions some are drawn (Sampled MuZero).
+    For a :class:`planners.astar.SearchGoal` nodes are states, valued by the goal's estimate. For any other cost nodes
+    are action sequences, completed by the best one so far and rolled out over the horizon. Either way the plan is the
+    best that was seen, so that in a deterministic world more simulations don't make it worse. At a node every discrete
+    action is considered; of a box of actions some are drawn (Sampled MuZero). All of them are tried as soon as a node
+    is made, in one batch, which gives the priors and values that MuZero learns.
 
     Where the dynamics has a latent variable, sequences are imagined in ``scenarios`` and weighed by ``risk``. Towards a
     goal, if the variable has modes, trees have chance nodes (Stochastic MuZero): the plan follows the actions taken
@@ -54,7 +55,7 @@ class MCTSPlanner:
         samples: actions per node where they are drawn from a box, K.
         spread: of these around the best action so far, in half-widths of the box.
         contrast: of the prior: logit of a node's best action less that of its worst, by the costs found for them.
-        hold: steps for which each action is held; with a goal, where it makes no difference, 1.
+        hold: steps for which each action is held; not used with a goal.
         stride: cost of a step where there is a goal, in the unit of its estimate.
         pb_c_init: weight of the prior against the value.
         pb_c_base: visits at which the prior's weight has grown noticeably.
@@ -105,9 +106,10 @@ class MCTSPlanner:
             warm_start: [B, H, A] actions ([B, H] where they are discrete) that are tried before any others, and
                 favoured by the search. With a goal any number of them will do, and negative discrete ones end a path.
             generator: draws actions from a box, and scenarios; with neither the search is deterministic.
-            recorder: receives one ``candidates`` (with a goal ``expansion``) per simulation, and a ``tree`` at the
+            recorder: receives ``candidates`` (with a goal ``expansion``) for every simulation, and a ``tree`` at the
                 end: ``parents`` [B, N], the ``actions`` [B, N(, A)] that lead to the nodes, their ``visits``, ``q``
-                (minus the mean cost by way of their edge), ``priors`` and ``states`` [B, N, D].
+                (minus the mean cost by way of their edge), ``priors``, whether they are ``chance`` nodes, and ``states``
+                [B, N, D].
 
         Returns:
             A plan with ``extras``: ``visits`` [B, K] of the root's edges, ``root_actions`` [B, K(, A)], ``root_value``

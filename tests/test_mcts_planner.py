@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -147,6 +147,7 @@ def test_continuous_actions_go_straight_to_where_it_is_cheap() -> None:
     assert (plan.cost < 1.25 * best).all()
 
 
+@settings(max_examples=30)
 @given(st.integers(0, 1000), st.booleans())
 def test_more_simulations_never_cost_more(seed: int, discrete: bool) -> None:
     worlds = Worlds.random(3, seed)
