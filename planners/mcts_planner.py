@@ -108,8 +108,8 @@ class MCTSPlanner:
             generator: draws actions from a box, and scenarios; with neither the search is deterministic.
             recorder: receives ``candidates`` (with a goal ``expansion``) for every simulation, and a ``tree`` at the
                 end: ``parents`` [B, N], the ``actions`` [B, N(, A)] that lead to the nodes, their ``visits``, ``q``
-                (minus the mean cost by way of their edge), ``priors``, whether they are ``chance`` nodes, and ``states``
-                [B, N, D].
+                (minus the mean cost by way of their edge), ``priors``, ``chance`` (true for chance nodes) and
+                ``states`` [B, N, D].
 
         Returns:
             A plan with ``extras``: ``visits`` [B, K] of the root's edges, ``root_actions`` [B, K(, A)], ``root_value``

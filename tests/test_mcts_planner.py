@@ -333,9 +333,9 @@ def test_model_calls_of_chance_nodes_are_counted() -> None:
     assert plan.model_calls == dynamics.calls
 
 
-def drawn(world: Any, cost: Any, start: Tensor, **settings: Any) -> tuple[Plan, dict[str, Any]]:
+def drawn(world: Any, cost: Any, start: Tensor, **options: Any) -> tuple[Plan, dict[str, Any]]:
     tape = Tape()
-    planner = MCTSPlanner(num_simulations=25, samples=4, **settings)
+    planner = MCTSPlanner(num_simulations=25, samples=4, **options)
     plan = planner.plan(world, cost, start, generator=seeded(), recorder=tape)
     return plan, next(data for kind, data in tape.records if kind == "tree")
 
@@ -349,8 +349,8 @@ def test_the_recorded_tree_can_be_drawn() -> None:
         (Integrator(), aim, zero, {"horizon": 9}),
         (Room(), aim, zero, {"horizon": 9}),
     ]
-    for world, cost, start, settings in cases:
-        plan, tree = drawn(world, cost, start, **settings)
+    for world, cost, start, options in cases:
+        plan, tree = drawn(world, cost, start, **options)
         rows, parents = torch.arange(2)[:, None], tree["parents"]
         assert (parents[:, 0] == -1).all()
         assert (parents[:, 1:] < torch.arange(1, 26)).all()
@@ -361,7 +361,7 @@ def test_the_recorded_tree_can_be_drawn() -> None:
         depth = torch.zeros_like(parents)
         for node in range(1, 26):
             depth[:, node] = depth[rows[:, 0], parents[:, node]] + 1
-        inside = (depth[:, 1:] <= settings["horizon"])[..., None]
+        inside = (depth[:, 1:] <= options["horizon"])[..., None]
         expected = world.step(tree["states"][rows, parents[:, 1:]], tree["actions"][:, 1:])
         torch.testing.assert_close(torch.where(inside, tree["states"][:, 1:], expected), expected)
         assert not tree["chance"].any()
