@@ -168,7 +168,7 @@ class Networks:
         tries = (signs[:, None] * inside).expand(WORLDS, -1, -1, -1)
         totals = self._totals(tries)
         mean = totals.mean((1, 2))
-        for width in 1 / 7 / 2 ** torch.arange(6):
+        for width in 1 / 7 / 2 ** torch.arange(4):
             best = tries.gather(2, totals.argmin(2)[..., None, None].expand(-1, -1, 1, NUMBERS))
             tries = (best + width * nearby).clamp(-1, 1)
             totals = self._totals(tries)
@@ -250,14 +250,15 @@ def with_horizon(kind: type, **settings: Any) -> Callable[[Tables | Networks], T
     return plan
 
 
-# What a planner does, its mean gap, and the gap that 95 % of the 1,000 worlds keep to.
+# What a planner does, its mean gap, and the gap that 95 % of the 1,000 worlds keep to: a little more than was measured.
+# In a box every planner prices 192 or, where it follows gradients, 200 sequences.
 DISCRETE: dict[str, tuple[Callable[[Tables], Tensor], float, float]] = {
     "dynamic programming": (solve_tables, 0.0, 0.0),
     "a*": (search_tables, 0.0, 0.0),
     "mcts, 32 simulations a step": (lambda worlds: tree_tables(worlds, 32), 0.12, 0.55),
     "mcts, 128 simulations a step": (lambda worlds: tree_tables(worlds, 128), 0.07, 0.40),
-    "mcts planner, 32 sequences": (with_horizon(MCTSPlanner, num_simulations=32), 0.08, 0.45),
-    "mcts planner, 128 sequences": (with_horizon(MCTSPlanner, num_simulations=128), 0.025, 0.15),
+    "mcts planner, 32 sequences": (with_horizon(MCTSPlanner, num_simulations=32), 0.02, 0.09),
+    "mcts planner, 128 sequences": (with_horizon(MCTSPlanner, num_simulations=128), 0.003, 0.01),
 }
 CONTINUOUS: dict[str, tuple[Callable[[Networks], Tensor], float, float]] = {
     "random shooting": (with_horizon(RandomShooting, samples=192), 0.12, 0.34),
@@ -270,7 +271,7 @@ CONTINUOUS: dict[str, tuple[Callable[[Networks], Tensor], float, float]] = {
     ),
     "gradient, l-bfgs": (with_horizon(GradientPlanner, restarts=8, iterations=24, optimizer="lbfgs"), 0.005, 0.01),
     "lifted": (with_horizon(LiftedPlanner, restarts=8, iterations=24, sync_every=8, sync_steps=4), 0.04, 0.2),
-    "mcts planner": (with_horizon(MCTSPlanner, num_simulations=192), 0.1, 0.37),
+    "mcts planner": (with_horizon(MCTSPlanner, num_simulations=192), 0.05, 0.21),
 }  # fmt: skip
 ROUNDING, GRID = 1e-5, 0.05
 """How much better than brute force a plan can be: in single precision, and between the points of a grid."""
