@@ -177,8 +177,10 @@ class Evaluator:
         self.meter.lap()
 
     def _remember(self, outcomes: Outcomes) -> None:
-        found = outcomes.cheapest()
-        self.best = found if self.best is None else self.best.or_better(found)
+        if self.best is None:
+            self.best = outcomes.cheapest()
+        else:
+            self.best.take_better(outcomes)
 
     def _record(self, passes: list[Outcomes]) -> None:
         if self.recorder is None:

@@ -67,23 +67,35 @@ class Outcomes:
 
     def cheapest(self) -> Outcomes:
         """The best candidate of each problem, N = 1: of those that break the constraint least, the cheapest."""
-        keys = self.totals
-        if self.violations is not None:
-            least = self.violations == self.violations.amin(1, keepdim=True)
-            # An infinite cost must still come before those that break the constraint more.
-            keys = torch.where(least, keys.clamp(max=torch.finfo(keys.dtype).max), torch.inf)
-        index = keys.argmin(1, keepdim=True)
-        rows = torch.arange(len(index), device=index.device)[:, None]
-        return Outcomes.combine(lambda values: values[rows, index], self)
+        index = self._best()
+        return self._pick(torch.arange(len(index), device=index.device), index)
 
-    def or_better(self, other: Outcomes) -> Outcomes:
-        """The better of two single candidates, problem by problem; this one where neither is."""
-        better = other.totals < self.totals
+    def take_better(self, other: Outcomes) -> None:
+        """Puts the best candidates of others in the place of these single ones, in problems where they are better.
+
+        In place, and for those problems only: after the first passes they are few, and states are large.
+        """
+        index = other._best()
+        better = _at(other.totals, index) < self.totals[:, 0]
         if self.violations is not None and other.violations is not None:
-            level = other.violations == self.violations
-            better = torch.where(level, better, other.violations < self.violations)
-        pick = better.squeeze(1)
-        return Outcomes.combine(lambda old, new: torch.where(_like(pick, old), new, old), self, other)
+            before, after = self.violations[:, 0], _at(other.violations, index)
+            better = torch.where(after == before, better, after < before)
+        rows = better.nonzero().squeeze(1)
+        if len(rows):
+            Outcomes.combine(lambda old, new: old.index_copy_(0, rows, new), self, other._pick(rows, index[rows]))
+
+    def _best(self) -> Tensor:
+        """[B] the number of each problem's best candidate."""
+        if self.violations is None:
+            return self.totals.argmin(1)
+        least = self.violations == self.violations.amin(1, keepdim=True)
+        # An infinite cost must still come before those that break the constraint more.
+        costs = self.totals.clamp(max=torch.finfo(self.totals.dtype).max)
+        return torch.where(least, costs, torch.inf).argmin(1)
+
+    def _pick(self, rows: Tensor, index: Tensor) -> Outcomes:
+        """[M, 1] one candidate each of M problems."""
+        return Outcomes.combine(lambda values: values[rows, index].unsqueeze(1), self)
 
     def nearest_scenario(self) -> Tensor:
         """[B, N] the possible scenario whose cost is nearest to the total: the one that stands for the candidate."""
@@ -95,9 +107,9 @@ class Outcomes:
         return (gap if self.chances is None else torch.where(self.chances > 0, gap, torch.inf)).argmin(-1)
 
 
-def _like(flags: Tensor, values: Tensor) -> Tensor:
-    """[B] flags with as many axes as the values."""
-    return flags.view(-1, *[1] * (values.dim() - 1))
+def _at(values: Tensor, index: Tensor) -> Tensor:
+    """[B] one of each row of [B, N] values."""
+    return values.gather(1, index[:, None]).squeeze(1)
 
 
 def scores(totals: Tensor, violations: Tensor | None) -> Tensor:

@@ -29,9 +29,9 @@ def test_the_best_is_the_first_in_the_order_of_violation_and_cost(pairs: list[tu
     best = min(rank(*pair) for pair in pairs)
     single = whole.cheapest()
     assert rank(float(single.totals), float(single.violations)) == best
-    step_by_step = outcomes([pairs[0][0]], [pairs[0][1]])
+    step_by_step = outcomes([pairs[0][0]], [pairs[0][1]]).cheapest()
     for total, violation in pairs[1:]:
-        step_by_step = step_by_step.or_better(outcomes([total], [violation]))
+        step_by_step.take_better(outcomes([total], [violation]))
     assert rank(float(step_by_step.totals), float(step_by_step.violations)) == best
 
 
@@ -55,8 +55,22 @@ def test_without_a_constraint_scores_are_totals() -> None:
 def test_arrays_of_the_best_belong_together() -> None:
     whole = outcomes([3.0, 1.0, 2.0])
     assert whole.cheapest().actions.item() == 1
-    assert whole.cheapest().or_better(outcomes([1.0])).actions.item() == 1, "equal is not better"
-    assert whole.cheapest().or_better(outcomes([0.5])).actions.item() == 0
+    for total, action in ((1.0, 1), (0.5, 0)):
+        best = whole.cheapest()
+        best.take_better(outcomes([total]))
+        assert best.actions.item() == action, "equal is not better"
+        assert best.states.flatten().tolist() == [action] * 2
+
+
+def test_problems_take_better_ones_each_for_itself() -> None:
+    totals, actions = torch.tensor([[3.0], [1.0]]), torch.zeros(2, 1, 1, 1)
+    best = Outcomes(totals, actions, torch.zeros(2, 1, 2, 1))
+    best.take_better(
+        Outcomes(torch.tensor([[4.0, 2.0], [5.0, 6.0]]), actions.expand(2, 2, 1, 1) + 7, torch.ones(2, 2, 2, 1))
+    )
+    assert best.totals.flatten().tolist() == [2, 1]
+    assert best.actions.flatten().tolist() == [7, 0]
+    assert best.states.sum((1, 2, 3)).tolist() == [2, 0]
 
 
 def test_the_scenario_that_stands_for_a_plan_is_possible() -> None:
