@@ -20,7 +20,7 @@ from matplotlib.transforms import Bbox
 
 from planners.trace import Decision, Episode, LevelView
 from viz.backdrop import Extent, FigureError, centers, floor_path, route_of, sample_cost
-from viz.figures import episode_figure, levels_figure, save, scaling_figure, training_figure
+from viz.figures import comparison_figure, episode_figure, levels_figure, save, scaling_figure, training_figure
 from viz.theme import DARK, PAPER, THEMES, Theme, ThemeError, get_theme, rgb255
 from worlds.compiled import RADIUS
 from worlds.maps import CELL_SIZE, NAMED, WALL, Map, generate_maze
@@ -316,3 +316,27 @@ def test_training_refuses_other_tables(tmp_path: pathlib.Path, text: str) -> Non
         training_figure(tmp_path / "log.csv")
     with pytest.raises(FigureError, match="none.csv: expected a readable CSV file"):
         training_figure(tmp_path / "none.csv")
+
+
+def comparison_rows() -> list[dict[str, object]]:
+    kinds = {"cem-landmarks-landmarks": None, "mppi-landmarks-landmarks": 1, "cem-mcts-landmarks": 2}
+    return [
+        {"planners": name, "swapped": level, "success_rate": 0.9, "ci95": (0.8, 0.95), "ms_per_decision": 2.0 * place}
+        for place, (name, level) in enumerate(kinds.items(), start=1)
+    ]
+
+
+def test_a_comparison_has_a_line_per_combination() -> None:
+    success, time = comparison_figure(comparison_rows()).axes
+    assert [label.get_text() for label in success.get_yticklabels()][1] == "mppi, landmarks, landmarks"
+    assert [line.get_xdata()[0] for line in success.lines if len(line.get_xdata()) == 1] == [90, 90, 90]
+    assert [line.get_xdata()[0] for line in time.lines if len(line.get_xdata()) == 1] == [2, 4, 6]
+    hues = [line.get_color() for line in time.lines if len(line.get_xdata()) == 1]
+    assert hues == [PAPER.ink, PAPER.level(1).color, PAPER.level(2).color]
+
+
+def test_a_comparison_refuses_what_it_cannot_draw() -> None:
+    with pytest.raises(FigureError, match="at least one combination"):
+        comparison_figure([])
+    with pytest.raises(FigureError, match=r"rows\[0\]: expected a value for ci95"):
+        comparison_figure([{**comparison_rows()[0], "ci95": None}])

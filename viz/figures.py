@@ -32,12 +32,21 @@ from viz.backdrop import (
     show_extent,
     targets_of,
 )
+from viz.comparison import comparison_figure
 from viz.curves import scaling_figure, training_figure
 from viz.theme import Theme, get_theme
 from worlds.compiled import RADIUS
 from worlds.maps import CELL_SIZE, ENTRANCE, EXIT
 
-__all__ = ["FigureError", "episode_figure", "levels_figure", "save", "scaling_figure", "training_figure"]
+__all__ = [
+    "FigureError",
+    "comparison_figure",
+    "episode_figure",
+    "levels_figure",
+    "save",
+    "scaling_figure",
+    "training_figure",
+]
 
 SUFFIXES = (".png", ".svg", ".pdf")
 WIDTH = 9.0  # inches; at 100 dots per inch, the width of a README's column
