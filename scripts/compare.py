@@ -56,7 +56,7 @@ def default_combinations(levels: int) -> list[Combination]:
     """Every planner at level 1, at level 2 below landmarks, and every search at the top, above landmarks."""
     optimizers: list[LevelPlanner] = list(get_args(Optimizer))
     searches: list[LevelPlanner] = [name for name in get_args(Search) if name != "landmarks"]
-    middle: Combination = ("landmarks",) * (levels - 2)
+    middle: list[LevelPlanner] = ["landmarks"] * (levels - 2)
     found: list[Combination] = [(name, *middle, "landmarks") for name in optimizers]
     if levels >= 3:
         found += [("cem", name, *middle) for name in (*searches, *optimizers)]

@@ -430,9 +430,9 @@ class Satisfied:
         return NONE
 
     def paths(self, queries: list[Query]) -> list[Path]:
-        return [self._path(query) for query in queries]
+        return [self.path(query) for query in queries]
 
-    def _path(self, query: Query) -> Path:
+    def path(self, query: Query) -> Path:
         here, final = query.points[1], query.target.goal is not None
         turn = critic_space(3, np.eye(2)) - critic_space(3, np.zeros(2))  # targets are in the space of the level above
         target = critic_space(2, (query.target.point - 30) @ turn.T)
@@ -442,16 +442,10 @@ class Satisfied:
         return Path(states, points, np.array([0, distance], np.float32), none, none[:1], final)
 
 
-class Via:
+class Via(Satisfied):
     """Plans through a place that lies four world steps ahead."""
 
-    def below(self, landmark: int) -> int:
-        return NONE
-
-    def paths(self, queries: list[Query]) -> list[Path]:
-        return [self._path(query) for query in queries]
-
-    def _path(self, query: Query) -> Path:
+    def path(self, query: Query) -> Path:
         assert query.target.goal is not None
         here, goal = query.points[2], query.target.goal[2]
         between = here + 4 * (goal - here) / np.linalg.norm(goal - here)
