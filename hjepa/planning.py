@@ -26,6 +26,9 @@ Search = Literal["landmarks", "latent", "supported", "values", "mcts"]
 """Searches; fits the levels above the first."""
 
 LevelPlanner = Literal[Optimizer, Search]
+WAY = 48
+"""Macro-actions of the longest way that value iteration plans."""
+
 FAR = Effort(samples=256, rounds=5, spread=0.5, restarts=16, steps=40)
 """Of an optimiser above level 1, whose subgoals are far enough for walls to be in the way."""
 
@@ -198,7 +201,8 @@ def _search(
     if name == "values":
         places = stack.encode(torch.from_numpy(graphs[2].observations).to(stack.scale.device), k)
         world = Discretisation(states=places, tolerance=change, stride=stride, valid=covers)
-        return DynamicProgramming(world=world, reuse=True)
+        # A policy may circle a target that lies between the places; no way needs more steps than this.
+        return DynamicProgramming(world=world, horizon=WAY, reuse=True)
     return LatentAStar(
         resolution=0.5 * change,
         stride=stride,

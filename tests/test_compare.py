@@ -8,18 +8,18 @@ from typing import get_args
 
 import pytest
 
-from hjepa.agent import Agent
 from hjepa.optimizers import Optimizer
 from hjepa.planning import Search
+from hjepa.pretrained import pretrained
 from scripts import compare
 from scripts._cli import run
 
 
 @pytest.fixture
-def command(small_agent: Agent, tmp_path: Path) -> str:
-    """A short comparison in a small maze."""
-    small_agent.save(tmp_path / "agent")
-    return f"point-maze --size 5 --episodes 2 --agent {tmp_path / 'agent'} --out {tmp_path / 'out'} --combinations"
+def command(tmp_path: Path) -> str:
+    """A short comparison in a small maze, for which an agent is shipped."""
+    agent = pretrained("ogbench/pointmaze-medium-navigate")
+    return f"point-maze --map medium --episodes 2 --agent {agent} --out {tmp_path / 'out'} --combinations"
 
 
 def rows(folder: Path) -> list[dict]:
@@ -30,21 +30,21 @@ def test_every_combination_gets_a_row_once(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(compare.main, f"{command} mppi-landmarks-landmarks".split())
-    run(compare.main, f"{command} mppi-landmarks-landmarks cem-values-landmarks".split())
+    run(compare.main, f"{command} mppi-landmarks-landmarks cem-supported-landmarks".split())
     found = rows(tmp_path)
     assert [(row["planners"], row["swapped"]) for row in found] == [
         ("mppi-landmarks-landmarks", 1),
-        ("cem-values-landmarks", 2),
+        ("cem-supported-landmarks", 2),
     ]
     for row in found:
         low, high = row["ci95"]
-        assert low <= row["success_rate"] <= high and row["trials"] == 2
+        assert low <= row["success_rate"] <= high and row["success_rate"] == 1 and row["trials"] == 2
         assert row["ms_per_decision"] > 0 and row["predictor_states_per_step"] > 0
     table = capsys.readouterr().out
-    assert "cem, values, landmarks" in table and "2 episodes" in table
+    assert "cem, supported, landmarks" in table and "2 episodes" in table
     assert (tmp_path / "out" / "compare.png").stat().st_size > 10_000
     monkeypatch.setattr(compare, "evaluate", None)  # nothing is left to evaluate
-    run(compare.main, f"{command} cem-values-landmarks".split())
+    run(compare.main, f"{command} cem-supported-landmarks".split())
 
 
 def test_the_default_gives_every_planner_a_turn() -> None:
