@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from planners.mcts import MCTS
-from planners.mcts_device import DeviceMCTS
-from planners.mcts_gumbel import GumbelMCTS
+from planners.mcts.device import DeviceMCTS
+from planners.mcts.gumbel import GumbelMCTS
 from scripts._peers_trees import Sizes, lightzero, mctx_gumbel, mctx_muzero, mctx_stochastic
 from scripts._rivals import Case, Contender, Rival, Target, faster, within
 from scripts._tree_network import ChanceNetwork, TorchNetwork, make_roots

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from planners.mcts import Prediction, Root
-from planners.mcts_chance import Afterstate
+from planners.mcts.chance import Afterstate
 
 LATENT, HIDDEN, DISCOUNT = 64, 128, 0.99
 

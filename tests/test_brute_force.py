@@ -24,7 +24,7 @@ from planners.finite_model import Discretisation
 from planners.gradient import GradientPlanner
 from planners.lifted import LiftedPlanner
 from planners.mcts import MCTS, Prediction, Root
-from planners.mcts_planner import MCTSPlanner
+from planners.mcts.planner import MCTSPlanner
 from planners.sampling import CEM, ICEM, MPPI, RandomShooting
 
 WORLDS = 500

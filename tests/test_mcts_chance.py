@@ -19,7 +19,7 @@ from planners.astar import SearchGoal
 from planners.base import Categorical, Discrete, Gaussian
 from planners.candidates import PlannerError
 from planners.mcts import MCTS, Prediction, Root, SearchResult
-from planners.mcts_chance import Afterstate, StochasticCostToGoModel
+from planners.mcts.chance import Afterstate, StochasticCostToGoModel
 from planners.risk import MEAN, WORST, Risk
 
 GOLDEN = json.loads((Path(__file__).parent / "data" / "mctx_trees.json").read_text())

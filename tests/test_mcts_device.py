@@ -16,10 +16,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from planners.base import Budget
 from planners.candidates import PlannerError
 from planners.mcts import MCTS
-from planners.mcts_device import DeviceMCTS
-from planners.mcts_device_forest import DeviceTree
-from planners.mcts_forest import Prediction
-from planners.mcts_trees import Root
+from planners.mcts.device import DeviceMCTS
+from planners.mcts.device_forest import DeviceTree
+from planners.mcts.forest import Prediction
+from planners.mcts.trees import Root
 
 NEEDS_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 

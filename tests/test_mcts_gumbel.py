@@ -16,7 +16,7 @@ from torch import Tensor
 from planners.base import Budget
 from planners.candidates import PlannerError
 from planners.mcts import MCTS, Prediction, Root
-from planners.mcts_gumbel import GumbelMCTS, considered_visits
+from planners.mcts.gumbel import GumbelMCTS, considered_visits
 
 GOLDEN = json.loads((Path(__file__).parent / "data" / "mctx_trees.json").read_text())
 """mctx 0.0.71: gumbel_muzero_policy over ``Table(seed, states, actions)``, and the noise that it drew."""

@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from planners import mcts_planner
 from planners.astar import LatentAStar, SearchGoal
 from planners.base import Box, Budget, Categorical, Discrete, Gaussian, Plan
 from planners.candidates import PlannerError
-from planners.mcts_device import DeviceMCTS
-from planners.mcts_planner import MCTSPlanner
+from planners.mcts import planner as mcts_planner
+from planners.mcts.device import DeviceMCTS
+from planners.mcts.planner import MCTSPlanner
 from planners.outcomes import ConstrainedCost
 from planners.risk import MEAN, WORST, Risk
 

@@ -16,8 +16,8 @@ from torch import Tensor
 from planners.base import Budget
 from planners.candidates import PlannerError
 from planners.mcts import MCTS, Prediction, Root, SearchResult
-from planners.mcts_kernels import Tree
-from planners.mcts_trees import Trees
+from planners.mcts.kernels import Tree
+from planners.mcts.trees import Trees
 
 
 @dataclass(frozen=True)

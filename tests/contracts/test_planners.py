@@ -16,7 +16,7 @@ from planners.dynamic_programming import DynamicProgramming
 from planners.finite_model import Discretisation
 from planners.gradient import GradientPlanner
 from planners.lifted import LiftedPlanner
-from planners.mcts_planner import MCTSPlanner
+from planners.mcts.planner import MCTSPlanner
 from planners.sampling import CEM, ICEM, MPPI, RandomShooting
 
 GOALS = torch.tensor([[1.5, -0.5], [0.3, 0.9], [-1.0, -1.0]])

@@ -1,4 +1,4 @@
-"""Monte Carlo tree search with the trees on the root's device: the search of :mod:`planners.mcts`, for GPUs.
+"""Monte Carlo tree search with the trees on the root's device: the search of :mod:`planners.mcts.puct`, for GPUs.
 
 A GPU waits for kernels to be launched and for a host that asks for results, hardly ever for arithmetic. A simulation
 here is a few dozen operations on the whole batch, however deep the trees have grown, and the host reads nothing of
@@ -25,10 +25,10 @@ from torch import Tensor
 
 from planners.base import Budget
 from planners.candidates import PlannerError, require_positive
-from planners.mcts import Puct
-from planners.mcts_device_forest import DeviceForest, DeviceTree
-from planners.mcts_forest import Model
-from planners.mcts_trees import Root, check_root
+from planners.mcts.device_forest import DeviceForest, DeviceTree
+from planners.mcts.forest import Model
+from planners.mcts.puct import Puct
+from planners.mcts.trees import Root, check_root
 
 WARM_UPS = 2
 """Searches before one is recorded: libraries allocate their workspaces in the first ones."""

@@ -12,14 +12,13 @@ from torch import Tensor
 from planners.astar import SearchGoal
 from planners.base import AnyDynamics, Budget, Categorical, Cost, Meter, Plan, Recorder, StochasticDynamics
 from planners.candidates import Evaluator, PlannerError, require_positive, white_noise
-from planners.indexed import with_indices
-from planners.mcts import MCTS
-from planners.mcts_branches import AllActions, Branches, branches_of
-from planners.mcts_chance_goal import ChanceGoalModel, LikeliestOutcome, principal_variation
-from planners.mcts_device import DeviceMCTS, DeviceSearchResult
-from planners.mcts_forest import Model, SearchResult
-from planners.mcts_models import GoalModel, Predict, SequenceModel
-from planners.mcts_paths import (
+from planners.mcts.branches import AllActions, Branches, branches_of
+from planners.mcts.chance_goal import ChanceGoalModel, LikeliestOutcome, principal_variation
+from planners.mcts.device import DeviceMCTS, DeviceSearchResult
+from planners.mcts.forest import Model, SearchResult
+from planners.mcts.indexed import with_indices
+from planners.mcts.models import GoalModel, Predict, SequenceModel
+from planners.mcts.paths import (
     SequenceListener,
     best_paths,
     chain_parents,
@@ -28,7 +27,8 @@ from planners.mcts_paths import (
     node_records,
     record_tree,
 )
-from planners.mcts_trees import Root
+from planners.mcts.puct import MCTS
+from planners.mcts.trees import Root
 from planners.risk import MEAN, Risk
 from planners.scenarios import Scenarios, draw_scenarios
 
@@ -36,7 +36,7 @@ from planners.scenarios import Scenarios, draw_scenarios
 @final
 @dataclass(frozen=True, kw_only=True)
 class MCTSPlanner:
-    """Plans by :class:`planners.mcts.MCTS`, or by :class:`planners.mcts_device.DeviceMCTS` on a GPU.
+    """Plans by :class:`planners.mcts.MCTS`, or by :class:`planners.mcts.device.DeviceMCTS` on a GPU.
 
     For a :class:`planners.astar.SearchGoal` nodes are states, valued by the goal's estimate. For any other cost nodes
     are action sequences, completed by the best one so far and rolled out over the horizon. Either way the plan is the

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from planners.mcts_kernels import (
+from planners.mcts.kernels import (
     Doubles,
     Leaf,
     Memory,
@@ -23,7 +23,7 @@ from planners.mcts_kernels import (
     pass_up,
     report,
 )
-from planners.mcts_prefetch import prefetch
+from planners.mcts.prefetch import prefetch
 from planners.risk import tail_mean
 
 
@@ -66,7 +66,7 @@ def _refresh(
 
 @compiled
 def begin(memory: Memory, exploration: Doubles, tail: float, leaf: Leaf, size: int) -> None:  # pragma: no cover
-    """As :func:`planners.mcts_kernels.begin`; ``tail`` is the :class:`planners.risk.Risk` at chance nodes."""
+    """As :func:`planners.mcts.kernels.begin`; ``tail`` is the :class:`planners.risk.Risk` at chance nodes."""
     nodes, edges = memory.nodes, memory.edges
     scratch = np.empty((2, edges.shape[2]))
     for b in range(len(nodes)):
@@ -87,7 +87,7 @@ def advance(
     outcomes: Outcomes,
     new: int,
 ) -> None:  # pragma: no cover - compiled
-    """As :func:`planners.mcts_kernels.advance`; what hangs below a decision node is a chance node, and vice versa."""
+    """As :func:`planners.mcts.kernels.advance`; what hangs below a decision node is a chance node, and vice versa."""
     nodes, edges = memory.nodes, memory.edges
     scratch = np.empty((2, edges.shape[2]))
     for b in range(len(nodes)):

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from planners.astar import SearchGoal
 from planners.base import Categorical, StochasticDynamics
-from planners.mcts_chance import Afterstate
-from planners.mcts_forest import Prediction, SearchResult
-from planners.mcts_kernels import Tree
-from planners.mcts_models import GoalModel
+from planners.mcts.chance import Afterstate
+from planners.mcts.forest import Prediction, SearchResult
+from planners.mcts.kernels import Tree
+from planners.mcts.models import GoalModel
 from planners.risk import Risk
 
 
@@ -75,7 +75,7 @@ class LikeliestOutcome:
 @final
 @dataclass(frozen=True)
 class ChanceGoalModel:
-    """A :class:`planners.mcts_chance.StochasticModel`: a :class:`GoalModel` whose steps have more than one outcome.
+    """A :class:`planners.mcts.chance.StochasticModel`: a :class:`GoalModel` whose steps have more than one outcome.
 
     An afterstate is a node's record with the number of the edge taken there.
 

@@ -8,7 +8,7 @@ from typing import final
 from torch import Tensor
 
 from planners.base import AnyDynamics, Cost, Discrete, Dynamics, LatentSpace, StochasticDynamics
-from planners.mcts_branches import AllActions, Branches
+from planners.mcts.branches import AllActions, Branches
 from planners.outcomes import ConstrainedCost
 
 

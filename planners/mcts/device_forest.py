@@ -1,4 +1,4 @@
-"""The trees of :mod:`planners.mcts_device`, and one simulation of them as operations on the whole batch.
+"""The trees of :mod:`planners.mcts.device`, and one simulation of them as operations on the whole batch.
 
 Nothing here reads a number from the device, or takes a shape or a branch from one, so that all of it can be recorded
 in a CUDA graph; numbers are written in place, to buffers made once.
@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 
 from planners.candidates import PlannerError
-from planners.mcts_forest import Model, Prediction
-from planners.mcts_kernels import SMALLEST_SPAN, Tree
-from planners.mcts_trees import Root
+from planners.mcts.forest import Model, Prediction
+from planners.mcts.kernels import SMALLEST_SPAN, Tree
+from planners.mcts.trees import Root
 
 
 class DeviceTree(NamedTuple):
-    """The fields of :class:`planners.mcts_kernels.Tree`, as tensors on the device; shapes and meanings are the same."""
+    """The fields of :class:`planners.mcts.kernels.Tree`, as tensors on the device; shapes and meanings are the same."""
 
     visits: Tensor
     values: Tensor

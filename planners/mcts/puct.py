@@ -3,7 +3,7 @@
 All problems simulate in step: one call of the model evaluates a leaf of every problem's tree, and a compiled loop adds
 the leaves, backs their values up and selects the next ones. The formulas are those of mctx's ``muzero_policy``: priors,
 visit counts, and values scaled to 0..1 by the parent's and its children's values. Over a
-:class:`planners.mcts_chance.StochasticModel` the trees have chance nodes, as in Stochastic MuZero.
+:class:`planners.mcts.chance.StochasticModel` the trees have chance nodes, as in Stochastic MuZero.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from torch import Tensor
 
 from planners.base import Budget, Cost, Discrete, Dynamics
 from planners.candidates import PlannerError, require_positive
-from planners.mcts_chance import Alternation, PuctWithChance, StochasticModel
-from planners.mcts_forest import Forest, Model, Prediction, SearchResult, with_root_priors
-from planners.mcts_kernels import Doubles, Leaf, Longs, Memory, Outcomes, advance, begin
-from planners.mcts_trees import Root, Trees
+from planners.mcts.chance import Alternation, PuctWithChance, StochasticModel
+from planners.mcts.forest import Forest, Model, Prediction, SearchResult, with_root_priors
+from planners.mcts.kernels import Doubles, Leaf, Longs, Memory, Outcomes, advance, begin
+from planners.mcts.trees import Root, Trees
 from planners.risk import MEAN, Risk
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from planners.candidates import PlannerError
-from planners.mcts_kernels import EDGE, NODE, Doubles, Longs, Memory, Records, compiled
+from planners.mcts.kernels import EDGE, NODE, Doubles, Longs, Memory, Records, compiled
 
 
 class Root(NamedTuple):

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from planners.base import Meter
 from planners.candidates import PlannerError
-from planners.mcts_kernels import Doubles, Leaf, Longs, Memory, Outcomes, Tree
-from planners.mcts_trees import Trees
+from planners.mcts.kernels import Doubles, Leaf, Longs, Memory, Outcomes, Tree
+from planners.mcts.trees import Trees
 
 
 class Prediction(NamedTuple):

@@ -17,10 +17,10 @@ from torch import Tensor
 
 from planners.base import Budget
 from planners.candidates import PlannerError, require_positive
-from planners.mcts_forest import Forest, Model, SearchResult, with_root_priors
-from planners.mcts_gumbel_kernels import Halving, advance, begin, conclude
-from planners.mcts_kernels import Doubles, Ints, Leaf, Memory, Outcomes
-from planners.mcts_trees import Root, Trees
+from planners.mcts.forest import Forest, Model, SearchResult, with_root_priors
+from planners.mcts.gumbel_kernels import Halving, advance, begin, conclude
+from planners.mcts.kernels import Doubles, Ints, Leaf, Memory, Outcomes
+from planners.mcts.trees import Root, Trees
 
 
 @final

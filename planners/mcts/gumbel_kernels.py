@@ -1,4 +1,4 @@
-"""The compiled loops behind :mod:`planners.mcts_gumbel`: completed values, and selection by the improved policy."""
+"""The compiled loops behind :mod:`planners.mcts.gumbel`: completed values, and selection by the improved policy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from planners.mcts_kernels import (
+from planners.mcts.kernels import (
     SMALLEST_SPAN,
     Doubles,
     Ints,
@@ -23,7 +23,7 @@ from planners.mcts_kernels import (
     pass_up,
     report,
 )
-from planners.mcts_prefetch import prefetch
+from planners.mcts.prefetch import prefetch
 
 TINY = float(np.finfo(np.float32).tiny)
 """Least prior of an action that was visited."""
@@ -141,7 +141,7 @@ def _refresh(
 
 @compiled
 def begin(memory: Memory, halving: Halving, leaf: Leaf, size: int) -> None:  # pragma: no cover - compiled
-    """As :func:`planners.mcts_kernels.begin`."""
+    """As :func:`planners.mcts.kernels.begin`."""
     nodes, edges = memory.nodes, memory.edges
     scratch = np.empty(edges.shape[2])
     for b in range(len(nodes)):
@@ -155,7 +155,7 @@ def begin(memory: Memory, halving: Halving, leaf: Leaf, size: int) -> None:  # p
 def advance(
     memory: Memory, halving: Halving, leaf: Leaf, outcomes: Outcomes, new: int
 ) -> None:  # pragma: no cover - compiled
-    """As :func:`planners.mcts_kernels.advance`."""
+    """As :func:`planners.mcts.kernels.advance`."""
     nodes, edges = memory.nodes, memory.edges
     scratch = np.empty(edges.shape[2])
     for b in range(len(nodes)):

@@ -1,4 +1,4 @@
-"""What :class:`planners.mcts_planner.MCTSPlanner` searches: action sequences for any cost, states for a goal.
+"""What :class:`planners.mcts.planner.MCTSPlanner` searches: action sequences for any cost, states for a goal.
 
 Both are a :data:`planners.mcts.Model`. A node's state is a record of numbers: what it stands for, its depth, and what
 its branches carry. The branches of a new node are all tried at once, in one batch of the dynamics: the best of them is
@@ -16,9 +16,9 @@ from torch import Tensor
 from planners.astar import SearchGoal
 from planners.base import Meter, Recorder
 from planners.candidates import Evaluator
-from planners.mcts_branches import Branches
-from planners.mcts_forest import Prediction
-from planners.mcts_trees import Root
+from planners.mcts.branches import Branches
+from planners.mcts.forest import Prediction
+from planners.mcts.trees import Root
 
 Predict = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor | None]]
 """[M, D] states, actions and [M] problems to the next states, and what is added to the cost of the steps."""

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from planners.base import Categorical, Cost, Discrete, StochasticDynamics
 from planners.candidates import PlannerError
-from planners.mcts_chance_kernels import advance, begin
-from planners.mcts_forest import Prediction
-from planners.mcts_kernels import Doubles, Leaf, Memory, Outcomes
-from planners.mcts_trees import Root, Trees
+from planners.mcts.chance_kernels import advance, begin
+from planners.mcts.forest import Prediction
+from planners.mcts.kernels import Doubles, Leaf, Memory, Outcomes
+from planners.mcts.trees import Root, Trees
 from planners.risk import MEAN, Risk
 
 
@@ -89,7 +89,7 @@ class PuctWithChance:
 
 @final
 class Alternation:
-    """A :data:`planners.mcts_forest.Model` that asks a stochastic one for what each leaf needs."""
+    """A :data:`planners.mcts.forest.Model` that asks a stochastic one for what each leaf needs."""
 
     def __init__(self, model: StochasticModel, trees: Trees, leaf: Leaf) -> None:
         self._model, self._leaf, self._edges = model, leaf, trees.memory.edges.shape[2]

@@ -1,4 +1,4 @@
-"""The compiled loops behind :mod:`planners.mcts`: expansion, backup and selection, in place, for a batch of trees.
+"""The compiled loops behind :mod:`planners.mcts.puct`: expansion, backup and selection, in place, for a batch of trees.
 
 A simulation touches only the nodes on its own path, so that its cost doesn't grow with the tree. Nor does it descend:
 a node's best edge changes only when a return passes through it, so every node remembers the leaf that its best edges
@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from planners.mcts_prefetch import prefetch
+from planners.mcts.prefetch import prefetch
 
 Ints = NDArray[np.int32]
 Longs = NDArray[np.int64]

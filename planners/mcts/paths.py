@@ -1,4 +1,4 @@
-"""What :class:`planners.mcts_planner.MCTSPlanner` reads from its trees: the best path, and what a viewer draws."""
+"""What :class:`planners.mcts.planner.MCTSPlanner` reads from its trees: the best path, and what a viewer draws."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from planners.base import Plan, Recorder
-from planners.mcts_branches import AllActions, Branches
-from planners.mcts_device import DeviceSearchResult
-from planners.mcts_device_forest import DeviceTree
-from planners.mcts_forest import SearchResult
-from planners.mcts_models import GoalModel, SequenceModel
-from planners.mcts_trees import Root
+from planners.mcts.branches import AllActions, Branches
+from planners.mcts.device import DeviceSearchResult
+from planners.mcts.device_forest import DeviceTree
+from planners.mcts.forest import SearchResult
+from planners.mcts.models import GoalModel, SequenceModel
+from planners.mcts.trees import Root
 
 
 @final
