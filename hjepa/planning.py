@@ -18,7 +18,7 @@ from planners.dynamic_programming import DynamicProgramming
 from planners.finite_model import Discretisation
 from planners.hierarchy import Controller, HierarchicalPlanner, PlanningLevel
 from planners.landmarks import LandmarkGraph, LandmarkPlanner, PathPlanner
-from planners.mcts_planner import MCTSPlanner
+from planners.mcts.planner import MCTSPlanner
 from planners.support import Support
 from planners.trajectories import TrajectoryPlanner
 

@@ -128,10 +128,11 @@ class Forest:
             meter: counts what is spent.
             settled: told the trees and how many nodes are left to add, says whether they can't matter any more.
         """
+        batch = len(self._rows)
         for left in range(nodes - 1, -1, -1):
             self._simulate(model)
             meter.iterations += 1
-            meter.model_calls += len(self._rows)
+            meter.model_calls += batch
             if meter.exhausted() or (settled is not None and settled(self.trees, left)):
                 return
 
