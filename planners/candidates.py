@@ -18,7 +18,7 @@ from planners.outcomes import ConstrainedCost, Outcomes, scores
 from planners.risk import MEAN, Risk
 from planners.scenarios import Scenarios
 
-CPU_ROWS: dict[Precision, int] = {"full": 1024, "bfloat16": 4096}
+CPU_ROWS: dict[Precision, int] = {"full": 2048, "bfloat16": 4096}
 """Rows of one pass on a CPU, by default: few enough for its caches, enough for its matrix units."""
 DEVICE_ROWS = 1 << 18
 """Rows of one pass on another device, by default: enough to fill it, and a bound on its memory."""

@@ -22,8 +22,8 @@ from planners.scenarios import Scenarios
 Precision = Literal["full", "bfloat16"]
 """The type in which a model multiplies its matrices: that of its weights, or half of it by autocast."""
 
-KEPT_BYTES = 31 << 20
-"""Size of the blocks that the memory allocator is asked to keep: a little less than the most that glibc does."""
+KEPT_BYTES = 8 << 20
+"""Size of the blocks that the memory allocator is asked to keep: that of what a pass works with, and no more."""
 
 
 @final
