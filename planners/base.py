@@ -16,6 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
+from typing_extensions import TypeIs
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,6 @@ class Dynamics(Protocol):
         ...
 
 
-@runtime_checkable
 class StochasticDynamics(Protocol):
     """The model of a world that is not deterministic: what happens also depends on a latent variable ``z``.
 
@@ -117,6 +117,11 @@ class StochasticDynamics(Protocol):
     def log_prior(self, state: Tensor, action: Tensor) -> Tensor:
         """[..., D] states and actions to the [..., n] log-probabilities of the modes; not asked of a Gaussian."""
         ...
+
+
+def is_stochastic(dynamics: Dynamics | StochasticDynamics) -> TypeIs[StochasticDynamics]:
+    """Whether a model has a latent variable: that it says what ``latents`` there are decides, and nothing else."""
+    return getattr(dynamics, "latents", None) is not None
 
 
 class Cost(Protocol):

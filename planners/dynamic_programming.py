@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from planners.astar import SearchGoal
-from planners.base import AnyDynamics, Budget, Cost, Meter, Plan, Recorder, StochasticDynamics
+from planners.base import AnyDynamics, Budget, Cost, Meter, Plan, Recorder, is_stochastic
 from planners.candidates import PlannerError, require_positive
 from planners.finite_model import Discretisation, FiniteModel, Transitions, require_discrete
 from planners.risk import MEAN, Risk
@@ -98,7 +98,7 @@ class DynamicProgramming:
         )  # fmt: skip
         walker = _Walker(self, dynamics, goal, start, policy, model.num_actions, meter, generator)
         path = walker.greedy()
-        stochastic = isinstance(dynamics, StochasticDynamics)
+        stochastic = is_stochastic(dynamics)
         if warm is not None and not stochastic:
             path = path.or_better(walker.follow(warm))
         whole = torch.from_numpy(policy.converged & (model.num_actions == space.n))

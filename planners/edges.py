@@ -9,7 +9,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from planners.base import AnyDynamics, Categorical, Dynamics, StochasticDynamics
+from planners.base import AnyDynamics, Categorical, Dynamics, StochasticDynamics, is_stochastic
 from planners.candidates import PlannerError
 from planners.risk import Risk
 
@@ -190,7 +190,7 @@ def outcomes_of(
     generator: torch.Generator | None,
 ) -> Certain | Determinised:
     """How a dynamics is to be predicted; the noise of a Gaussian latent variable is drawn here."""
-    if not isinstance(dynamics, StochasticDynamics):
+    if not is_stochastic(dynamics):
         return Certain(dynamics)
     latents = dynamics.latents
     if isinstance(latents, Categorical):

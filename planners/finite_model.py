@@ -15,7 +15,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from planners.base import AnyDynamics, Budget, Categorical, Discrete, Meter, StochasticDynamics
+from planners.base import AnyDynamics, Budget, Categorical, Discrete, Meter, StochasticDynamics, is_stochastic
 from planners.candidates import PlannerError
 from planners.edges import StateFunction
 from planners.graph import SearchGraph
@@ -185,7 +185,7 @@ class Discretisation:
         self, dynamics: AnyDynamics, states: Tensor, actions: Tensor, generator: torch.Generator | None = None
     ) -> Transitions:
         """What [M] actions may do in [M, D] states; one call of the dynamics per outcome."""
-        if isinstance(dynamics, StochasticDynamics):
+        if is_stochastic(dynamics):
             latents, chances = self._latents(dynamics, states, actions, generator)
             reached = torch.stack([dynamics.step(states, actions, latent) for latent in latents], 1)
         else:

@@ -14,7 +14,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from planners.base import AnyDynamics, Categorical, StochasticDynamics
+from planners.base import AnyDynamics, Categorical, StochasticDynamics, is_stochastic
 
 
 @final
@@ -71,7 +71,7 @@ def draw_scenarios(
 
     Modes are enumerated instead, each sequence with its probability, where there are no more than ``count`` sequences.
     """
-    if not isinstance(dynamics, StochasticDynamics):
+    if not is_stochastic(dynamics):
         return None
     shape, latents = (len(start), count, horizon), dynamics.latents
     if not isinstance(latents, Categorical):

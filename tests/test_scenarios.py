@@ -42,8 +42,7 @@ class Drift:
     latents: LatentSpace = Gaussian(2)
     actions: Box = Box(-torch.ones(2), torch.ones(2))
 
-    def log_prior(self, state: Tensor, action: Tensor) -> Tensor:
-        raise NotImplementedError
+    # No log_prior: that of a Gaussian is known. Once, a model without it was taken for a deterministic one.
 
     def step(self, state: Tensor, action: Tensor, latent: Tensor) -> Tensor:
         return state + action + 0.5 * latent

@@ -7,7 +7,7 @@ from typing import final
 
 from torch import Tensor
 
-from planners.base import AnyDynamics, Cost, Discrete, Dynamics, LatentSpace, StochasticDynamics
+from planners.base import AnyDynamics, Cost, Discrete, Dynamics, LatentSpace, StochasticDynamics, is_stochastic
 from planners.mcts.branches import AllActions, Branches
 from planners.outcomes import ConstrainedCost
 
@@ -93,6 +93,6 @@ def with_indices(dynamics: AnyDynamics, cost: Cost, branches: Branches) -> tuple
         cost = ConstrainedCost(IndexedCost(cost.cost, branches), IndexedCost(cost.constraint, branches))
     else:
         cost = IndexedCost(cost, branches)
-    if isinstance(dynamics, StochasticDynamics):
+    if is_stochastic(dynamics):
         return IndexedStochasticDynamics(dynamics, branches), cost
     return IndexedDynamics(dynamics, branches), cost

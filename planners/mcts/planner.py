@@ -10,7 +10,17 @@ import torch
 from torch import Tensor
 
 from planners.astar import SearchGoal
-from planners.base import AnyDynamics, Budget, Categorical, Cost, Meter, Plan, Recorder, StochasticDynamics
+from planners.base import (
+    AnyDynamics,
+    Budget,
+    Categorical,
+    Cost,
+    Meter,
+    Plan,
+    Recorder,
+    StochasticDynamics,
+    is_stochastic,
+)
 from planners.candidates import Evaluator, PlannerError, require_positive, white_noise
 from planners.mcts.branches import AllActions, Branches, branches_of
 from planners.mcts.chance_goal import ChanceGoalModel, LikeliestOutcome, principal_variation
@@ -173,7 +183,7 @@ class _Task:
         self, dynamics: AnyDynamics, goal: SearchGoal, warm_start: Tensor | None, generator: torch.Generator | None
     ) -> Plan:
         """Plans a path to a goal."""
-        if not isinstance(dynamics, StochasticDynamics):
+        if not is_stochastic(dynamics):
             step = dynamics.step
             return self.path(lambda states, actions, _: (step(states, actions), None), 1, goal, warm_start)
         if isinstance(dynamics.latents, Categorical):
