@@ -55,6 +55,7 @@ class PlanningConfig:
         iterations: rounds of level 1.
         lookahead: how far along its path level 2 puts the subgoal, in its strides.
         patience: strides without progress after which an edge is rejected.
+        short_patience: the same where this level, or one below it, plans over predicted states: they mislead more often.
         off_path: strides away from its path at which a level plans again.
         macro_horizon: macro-actions that an optimiser above level 1 plans at once.
         support: distance to remembered places up to which a prediction is believed, in strides of level 2.
@@ -70,6 +71,7 @@ class PlanningConfig:
     iterations: int = 2
     lookahead: float = 1.2
     patience: float = 3.0
+    short_patience: float = 1.5
     off_path: float = 2.5
     macro_horizon: int = 7
     support: float = 0.6
@@ -108,12 +110,13 @@ def make_hierarchy(
     upper: list[PlanningLevel] = []
     for k in range(2, levels + 1):
         stride = stack.level(k).config.stride
+        known = all(config.planner(below) == "landmarks" for below in range(2, k + 1))
         upper.append(
             PlanningLevel(
                 planner=_path_planner(stack, graphs, config, k, levels, generator),
                 embed=measure(stack, k, k),
                 lookahead=(config.lookahead if k == 2 else 1.0) * stride,
-                patience=config.patience * stride,
+                patience=(config.patience if known else config.short_patience) * stride,
                 off_path=config.off_path * stride,
                 reached=_tolerance(stack, k - 1) if k > 2 and config.planner(k - 1) != "landmarks" else 0.0,
             )
