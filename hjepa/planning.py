@@ -55,7 +55,7 @@ class PlanningConfig:
         iterations: rounds of level 1.
         lookahead: how far along its path level 2 puts the subgoal, in its strides.
         patience: strides without progress after which an edge is rejected.
-        short_patience: the same where this level, or one below it, plans over predicted states: they mislead more often.
+        short_patience: the same where this level, or one below, plans over predicted states: they mislead more often.
         off_path: strides away from its path at which a level plans again.
         macro_horizon: macro-actions that an optimiser above level 1 plans at once.
         support: distance to remembered places up to which a prediction is believed, in strides of level 2.
