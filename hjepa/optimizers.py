@@ -8,9 +8,10 @@ from typing import Literal
 from planners.base import Planner
 from planners.gradient import GradientPlanner
 from planners.lifted import LiftedPlanner
+from planners.mcts import MCTSPlanner
 from planners.sampling import CEM, ICEM, MPPI, RandomShooting
 
-Optimizer = Literal["random", "cem", "icem", "mppi", "gradient", "lbfgs", "lifted"]
+Optimizer = Literal["random", "cem", "icem", "mppi", "gradient", "lbfgs", "lifted", "mcts"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,9 @@ def make_optimizer(name: Optimizer, horizon: int, hold: int, effort: Effort) -> 
             return GradientPlanner(horizon=horizon, hold=hold, restarts=restarts, iterations=steps)
         case "lbfgs":
             return GradientPlanner(horizon=horizon, hold=hold, restarts=restarts, iterations=steps, optimizer="lbfgs")
+        case "mcts":
+            # Few simulations: each new node is rolled out with all actions drawn there.
+            return MCTSPlanner(horizon=horizon, hold=hold, num_simulations=4 * rounds, samples=samples)
         case "lifted":
             # Half of the steps follow a full roll-out: the states begin where the actions really lead.
             return LiftedPlanner(

@@ -43,10 +43,10 @@ class PlanningConfig:
         planners: what plans at each level, the finest first; the last one does so at all further levels.
             ``landmarks``: A* over remembered states and verified edges. ``latent``: A* over predicted states, with no
             landmarks. ``supported``: the same, but only through predicted states near remembered ones. ``values``:
-            value iteration over remembered states. ``mcts``: tree search over predicted states. ``random``, ``cem``,
-            ``icem``, ``mppi``, ``gradient`` (Adam), ``lbfgs``, ``lifted`` (states optimised with the actions):
-            optimisation of a trajectory; above level 1 of macro-actions. These and ``mcts`` pay for predicted states
-            that are far from all remembered ones.
+            value iteration over remembered states. ``mcts``: tree search over predicted states (at level 1, over
+            actions drawn from the box). ``random``, ``cem``, ``icem``, ``mppi``, ``gradient`` (Adam), ``lbfgs``,
+            ``lifted`` (states optimised with the actions): optimisation of a trajectory; above level 1 of
+            macro-actions. These and ``mcts`` pay for predicted states that are far from all remembered ones.
         commit: world steps for which a decision is followed before the next one.
         horizon: world steps that level 1 looks ahead.
         hold: world steps for which level 1 holds an action within its plan; its subgoals are so near that one

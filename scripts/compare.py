@@ -59,7 +59,7 @@ def default_combinations(levels: int) -> list[Combination]:
     middle: list[LevelPlanner] = ["landmarks"] * (levels - 2)
     found: list[Combination] = [(name, *middle, "landmarks") for name in optimizers]
     if levels >= 3:
-        found += [("cem", name, *middle) for name in (*searches, *optimizers)]
+        found += [("cem", name, *middle) for name in dict.fromkeys((*searches, *optimizers))]
     return found + [("cem", *middle, name) for name in searches]
 
 
