@@ -18,7 +18,7 @@ from planners.dynamic_programming import DynamicProgramming
 from planners.finite_model import Discretisation
 from planners.hierarchy import Controller, HierarchicalPlanner, PlanningLevel
 from planners.landmarks import LandmarkGraph, LandmarkPlanner, PathPlanner
-from planners.mcts.planner import MCTSPlanner
+from planners.mcts import MCTSPlanner
 from planners.support import Support
 from planners.trajectories import TrajectoryPlanner
 
@@ -202,8 +202,7 @@ def _search(
     if name == "mcts":
         return MCTSPlanner(horizon=config.macro_horizon, num_simulations=config.simulations, stride=stride)
     if name == "values":
-        places = stack.encode(torch.from_numpy(graphs[2].observations).to(stack.scale.device), k)
-        world = Discretisation(states=places, tolerance=change, stride=stride, valid=covers)
+        world = Discretisation(states=_remembered(stack, graphs, k), tolerance=change, stride=stride, valid=covers)
         # A policy may circle a target that lies between the places; no way needs more steps than this.
         return DynamicProgramming(world=world, horizon=WAY, reuse=True)
     return LatentAStar(
@@ -215,8 +214,12 @@ def _search(
     )
 
 
+def _remembered(stack: Stack, graphs: dict[int, LandmarkGraph], k: int) -> Tensor:
+    """[L, D] level-``k`` states of the landmarks of level 2, the densest memory that an agent keeps."""
+    return stack.encode(torch.from_numpy(graphs[2].observations).to(stack.scale.device), k)
+
+
 def _support(stack: Stack, graphs: dict[int, LandmarkGraph], config: PlanningConfig, k: int) -> Support:
-    """Around the landmarks of level 2, the densest memory that an agent keeps."""
-    remembered = torch.from_numpy(graphs[2].observations).to(stack.scale.device)
-    places = stack.level(k).critic.embed(stack.encode(remembered, k)).detach()
+    """What was seen is near these places."""
+    places = stack.level(k).critic.embed(_remembered(stack, graphs, k)).detach()
     return Support(places, config.support * stack.level(2).config.stride)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from planners.base import AnyDynamics, Budget, Cost, Discrete, Meter, Plan, Recorder
-from planners.candidates import PlannerError, require_positive
+from planners.candidates import PlannerError, require_not_negative, require_positive
 from planners.edges import Edges, HashGrid, StateFunction, Steps, outcomes_of
 from planners.frontier import Frontiers, Longs, Offers, compile_kernels
 from planners.risk import MEAN, Risk
@@ -41,8 +41,7 @@ class SearchGoal:
     def __post_init__(self) -> None:
         if self.goal.dim() != 2:
             raise PlannerError(f"SearchGoal.goal must be [B, G], not {list(self.goal.shape)}")
-        if not self.tolerance >= 0:
-            raise PlannerError(f"SearchGoal.tolerance must not be negative, not {self.tolerance!r}")
+        require_not_negative("SearchGoal", tolerance=self.tolerance)
 
     def __call__(self, states: Tensor, actions: Tensor) -> Tensor:
         """[B, ..., T+1, D] states to their [B, ..., T+1] estimated costs to go, world steps."""
@@ -98,8 +97,7 @@ class LatentAStar:
     def __post_init__(self) -> None:
         positive = ("stride", "batch", "chunk", "max_expansions", "scenarios")
         require_positive("LatentAStar", **{name: getattr(self, name) for name in positive})
-        if not self.weight >= 0:
-            raise PlannerError(f"LatentAStar.weight must not be negative, not {self.weight!r}")
+        require_not_negative("LatentAStar", weight=self.weight)
         if not np.all(np.asarray(self.resolution) > 0):
             raise PlannerError(f"LatentAStar.resolution must be positive, not {self.resolution!r}")
 

@@ -35,6 +35,13 @@ def require_positive(owner: str, **values: float) -> None:
             raise PlannerError(f"{owner}.{name} must be positive, not {value!r}")
 
 
+def require_not_negative(owner: str, **values: float) -> None:
+    """Raises a :class:`PlannerError` for the first value that is negative, or not a number."""
+    for name, value in values.items():
+        if not value >= 0:
+            raise PlannerError(f"{owner}.{name} must not be negative, not {value!r}")
+
+
 def require_box(owner: str, dynamics: AnyDynamics) -> Box:
     """The dynamics' action box; raises a :class:`PlannerError` if its actions are discrete or unbounded."""
     space = dynamics.actions

@@ -9,7 +9,14 @@ import torch
 from torch import Tensor
 
 from planners.base import AnyDynamics, Budget, Cost, Plan, Recorder
-from planners.candidates import Evaluator, PlannerError, require_box, require_positive, white_noise
+from planners.candidates import (
+    Evaluator,
+    PlannerError,
+    require_box,
+    require_not_negative,
+    require_positive,
+    white_noise,
+)
 from planners.descent import LBFGS, SGD, Adam, Descent
 from planners.risk import MEAN, Risk
 from planners.scenarios import draw_scenarios
@@ -68,8 +75,7 @@ class GradientPlanner:
         if self.optimizer not in DESCENTS:
             names = ", ".join(map(repr, get_args(Optimizer)))
             raise PlannerError(f"GradientPlanner.optimizer must be one of {names}, not {self.optimizer!r}")
-        if not self.noise >= 0:
-            raise PlannerError(f"GradientPlanner.noise must not be negative, not {self.noise!r}")
+        require_not_negative("GradientPlanner", noise=self.noise)
 
     def plan(
         self,

@@ -15,7 +15,13 @@ import torch
 from torch import Tensor
 
 from planners.base import AnyDynamics, Budget, Cost, Meter, Plan, Recorder
-from planners.candidates import Evaluator, PlannerError, require_box, require_positive, white_noise
+from planners.candidates import (
+    Evaluator,
+    require_box,
+    require_not_negative,
+    require_positive,
+    white_noise,
+)
 from planners.descent import Adam
 from planners.relaxation import Relaxation
 from planners.risk import MEAN, Risk
@@ -83,9 +89,7 @@ class LiftedPlanner:
         )  # fmt: skip
         chunk = 1 if self.chunk is None else self.chunk
         require_positive("LiftedPlanner", **{name: getattr(self, name) for name in positive}, chunk=chunk)
-        for name in ("noise", "shaping"):
-            if not getattr(self, name) >= 0:
-                raise PlannerError(f"LiftedPlanner.{name} must not be negative, not {getattr(self, name)!r}")
+        require_not_negative("LiftedPlanner", noise=self.noise, shaping=self.shaping)
 
     def plan(
         self,

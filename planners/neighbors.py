@@ -45,10 +45,6 @@ class NeighborIndex:
         counts = np.bincount(bucket, minlength=int(self.shape.prod()))
         self.indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
 
-    def covers(self, queries: Floats) -> NDArray[np.bool_]:
-        """[Q] whether any point lies within the radius of each of [Q, E] queries."""
-        return self.count(queries) > 0
-
     def count(self, queries: Floats) -> Ints:
         """[Q] how many points lie within the radius of each of [Q, E] queries."""
         return _count(self._rotate(queries), *self._tables(), self.radius)

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from planners.base import Budget
-from planners.candidates import PlannerError, require_positive
+from planners.candidates import PlannerError, require_not_negative, require_positive
 from planners.mcts.device_forest import DeviceForest, DeviceTree
 from planners.mcts.forest import Model
 from planners.mcts.puct import Puct
@@ -85,9 +85,7 @@ class DeviceMCTS:
         require_positive("DeviceMCTS", **numbers, dirichlet_alpha=self.dirichlet_alpha)
         if not 0 <= self.dirichlet_fraction <= 1:
             raise PlannerError(f"DeviceMCTS.dirichlet_fraction must be in 0..1, not {self.dirichlet_fraction!r}")
-        for name in ("pb_c_init", "temperature"):
-            if not getattr(self, name) >= 0:
-                raise PlannerError(f"DeviceMCTS.{name} must not be negative, not {getattr(self, name)!r}")
+        require_not_negative("DeviceMCTS", pb_c_init=self.pb_c_init, temperature=self.temperature)
 
     @torch.no_grad()
     def search(

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from planners.base import Budget
-from planners.candidates import PlannerError, require_positive
+from planners.candidates import PlannerError, require_not_negative, require_positive
 from planners.mcts.forest import Forest, Model, SearchResult, with_root_priors
 from planners.mcts.gumbel_kernels import Halving, advance, begin, conclude
 from planners.mcts.kernels import Doubles, Ints, Leaf, Memory, Outcomes
@@ -45,9 +45,9 @@ class GumbelMCTS:
     def __post_init__(self) -> None:
         numbers = {"num_simulations": self.num_simulations, "max_considered_actions": self.max_considered_actions}
         require_positive("GumbelMCTS", **numbers)
-        for name in ("gumbel_scale", "value_scale", "maxvisit_init"):
-            if not getattr(self, name) >= 0:
-                raise PlannerError(f"GumbelMCTS.{name} must not be negative, not {getattr(self, name)!r}")
+        require_not_negative(
+            "GumbelMCTS", gumbel_scale=self.gumbel_scale, value_scale=self.value_scale, maxvisit_init=self.maxvisit_init
+        )
 
     @torch.no_grad()
     def search(

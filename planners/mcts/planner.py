@@ -21,7 +21,7 @@ from planners.base import (
     StochasticDynamics,
     is_stochastic,
 )
-from planners.candidates import Evaluator, PlannerError, require_positive, white_noise
+from planners.candidates import Evaluator, PlannerError, require_not_negative, require_positive, white_noise
 from planners.mcts.branches import AllActions, Branches, branches_of
 from planners.mcts.chance_goal import ChanceGoalModel, LikeliestOutcome, principal_variation
 from planners.mcts.device import DeviceMCTS, DeviceSearchResult
@@ -91,8 +91,7 @@ class MCTSPlanner:
             "horizon", "num_simulations", "samples", "spread", "contrast", "hold", "stride", "pb_c_base", "scenarios"
         )  # fmt: skip
         require_positive("MCTSPlanner", **{name: getattr(self, name) for name in positive})
-        if not self.pb_c_init >= 0:
-            raise PlannerError(f"MCTSPlanner.pb_c_init must not be negative, not {self.pb_c_init!r}")
+        require_not_negative("MCTSPlanner", pb_c_init=self.pb_c_init)
 
     @torch.no_grad()
     def plan(

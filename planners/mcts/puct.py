@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from planners.base import Budget, Cost, Discrete, Dynamics
-from planners.candidates import PlannerError, require_positive
+from planners.candidates import PlannerError, require_not_negative, require_positive
 from planners.mcts.chance import Alternation, PuctWithChance, StochasticModel
 from planners.mcts.forest import Forest, Model, Prediction, SearchResult, with_root_priors
 from planners.mcts.kernels import Doubles, Leaf, Longs, Memory, Outcomes, advance, begin
@@ -80,9 +80,7 @@ class MCTS:
         require_positive("MCTS", **numbers, dirichlet_alpha=self.dirichlet_alpha)
         if not 0 <= self.dirichlet_fraction <= 1:
             raise PlannerError(f"MCTS.dirichlet_fraction must be in 0..1, not {self.dirichlet_fraction!r}")
-        for name in ("pb_c_init", "temperature"):
-            if not getattr(self, name) >= 0:
-                raise PlannerError(f"MCTS.{name} must not be negative, not {getattr(self, name)!r}")
+        require_not_negative("MCTS", pb_c_init=self.pb_c_init, temperature=self.temperature)
         if self.stop_when_decided and self.temperature > 0:
             raise PlannerError("MCTS.stop_when_decided needs a temperature of 0: drawing an action takes all visits")
 
