@@ -1,0 +1,12 @@
+"""The interactive viewer: watch several levels plan, and take hold of the plan.
+
+| file | holds |
+|---|---|
+| ``document`` | what a person can edit: the map, zones, start, goal, pins, who plans; immutable |
+| ``messages`` | what the viewer asks of a session, and what a session reports |
+| ``recording`` | everything that happened, by world step |
+| ``model`` | all that is known: the recordings, fields and notices, as reported so far |
+| ``state`` | where the person looks: play head, layers, tools, camera; a pure reducer |
+| ``actions``, ``events``, ``keys``, ``pointer`` | from what a hand does to what it means |
+| ``layout``, ``controls`` | where everything is on the screen, and what can be clicked |
+"""

@@ -1,0 +1,121 @@
+"""All that the viewer knows: the recordings, fields and notices that the session has reported so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from viz.viewer.document import Document
+from viz.viewer.messages import (
+    Began,
+    Edited,
+    Field,
+    FieldName,
+    Fork,
+    LevelFacts,
+    Loaded,
+    Notice,
+    PinReached,
+    Probed,
+    Report,
+    Stepped,
+)
+from viz.viewer.recording import Recording
+
+
+class Run:
+    """What is known of one configuration.
+
+    Attributes:
+        recording: of the present episode; None until it has begun.
+        loaded: whether its agent is there.
+        sees_map: whether that agent knows the walls.
+        levels: facts about its levels, finest first.
+        forks: where it believes that a latent variable decides.
+        probe: the newest answer to "what would the plan be from here?".
+    """
+
+    def __init__(self) -> None:
+        self.recording: Recording | None = None
+        self.loaded, self.sees_map = False, False
+        self.levels: tuple[LevelFacts, ...] = ()
+        self.forks: tuple[Fork, ...] = ()
+        self.probe: Probed | None = None
+        self._fields: dict[tuple[FieldName, int], Field] = {}
+
+    @property
+    def last(self) -> int:
+        """The newest world step; 0 before anything has happened."""
+        return self.recording.last if self.recording is not None else 0
+
+    def field(self, name: FieldName, level: int, document: Document) -> Field | None:
+        """A field, if it is known for just this document: its map version, and for a heat map its goal."""
+        field = self._fields.get((name, level))
+        if field is None or field.version != document.version:
+            return None
+        return field if name != "heat" or field.goal == document.goal else None
+
+    def keep(self, field: Field) -> None:
+        """Keeps a field in the place of the one of its name and level."""
+        self._fields[field.name, field.level] = field
+
+
+class Model:
+    """What the session has told; grows by :meth:`absorb` and by nothing else.
+
+    Attributes:
+        runs: one, or two where configurations are compared.
+        notices: that came with the latest reports.
+        revision: counts reports, so that a picture is drawn anew only when there is something new to see.
+    """
+
+    def __init__(self) -> None:
+        self.runs: list[Run] = [Run()]
+        self.notices: list[Notice] = []
+        self.revision = 0
+
+    def run(self, number: int) -> Run:
+        """A run by number; an empty one where it has not reported yet."""
+        return self.runs[number] if number < len(self.runs) else Run()
+
+    @property
+    def last(self) -> int:
+        """The newest world step of any run."""
+        return max(run.last for run in self.runs)
+
+    def absorb(self, reports: Iterable[Report]) -> None:
+        """Takes in what the session has reported."""
+        for report in reports:
+            self.revision += 1
+            if isinstance(report, Notice):
+                self.notices.append(report)
+                continue
+            while report.run >= len(self.runs):
+                self.runs.append(Run())
+            _absorb(self.runs[report.run], report)
+
+    def forget(self, runs: int) -> None:
+        """Keeps the first ``runs`` runs only: the comparison is over."""
+        del self.runs[runs:]
+
+
+def _absorb(run: Run, report: Report) -> None:
+    match report:
+        case Loaded():
+            run.loaded, run.sees_map = True, report.sees_map
+            run.levels, run.forks = report.levels, report.forks
+        case Began():
+            run.recording, run.probe = Recording(report.document, report.observation), None
+        case Edited() if run.recording is not None:
+            run.recording.edit(report.step, report.document)
+            run.probe = None
+        case Stepped() if run.recording is not None:
+            run.recording.extend(report.observations, report.decisions)
+            run.recording.status = report.status
+            run.recording.seconds += report.seconds
+            run.recording.calls += report.calls
+        case Field():
+            run.keep(report)
+        case Probed():
+            run.probe = report
+        case PinReached():
+            pass
