@@ -17,10 +17,10 @@ from torch import Tensor
 
 from planners.astar import SearchGoal
 from planners.base import AnyDynamics, Budget, Cost, Meter, Plan, Recorder, is_stochastic
+from planners.bellman import Mask, Policy, value_iteration
 from planners.candidates import PlannerError, require_positive
 from planners.finite_model import Discretisation, FiniteModel, Transitions, require_discrete
 from planners.risk import MEAN, Risk
-from planners.value_iteration import Mask, Policy, value_iteration
 
 
 @final
@@ -85,7 +85,7 @@ class DynamicProgramming:
             path, with the estimate where the goal is not reached. Where the dynamics is stochastic, the path shows the
             likeliest outcomes (the first of the samples), and the ``cost`` is the policy's risk-weighted one.
             ``extras``: ``found`` and ``path_lengths`` [B], and ``policy``, a
-            :class:`planners.value_iteration.Policy`.
+            :class:`planners.bellman.Policy`.
         """
         space, meter = require_discrete("DynamicProgramming", dynamics), budget.meter()
         goal = _check(cost, start)

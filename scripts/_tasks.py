@@ -17,7 +17,7 @@ from hjepa.checkpoint import has_checkpoint
 from hjepa.data import Trajectories, load_trajectories
 from hjepa.evaluate import Tasks
 from worlds import Map, MazeTasks, OGBenchTasks, as_map, collect, generate_maze
-from worlds.collect import Protocol
+from worlds.collection import Protocol
 from worlds.external import TIME_LIMIT
 from worlds.tasks import official_task, place_near
 

@@ -55,7 +55,7 @@ def small_map() -> Map:
 def small_data(small_map: Map) -> Trajectories:
     """Recorded walks on the small map."""
     from hjepa.trajectories import Trajectories
-    from worlds.collect import collect
+    from worlds.collection import collect
 
     data = collect(small_map, "navigate", 60_000)
     return Trajectories.from_arrays(data.observations, data.actions, data.terminals, "small")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from worlds.collect import collect
+from worlds.collection import collect
 from worlds.maps import Map, generate_maze, named_map
 from worlds.point_maze import PointMaze
 

@@ -21,7 +21,6 @@ Observation = dict[str, NDArray[np.float32]]
 
 RENDER_MODES = ["human", "rgb_array", "ansi"]
 RENDER_FPS = 30
-NAMED_ENVIRONMENTS = {"Medium": "medium", "Large": "large", "Giant": "giant", "Teleport": "teleport"}
 
 
 class PointMazeEnv(gymnasium.Env[Any, Any]):
@@ -185,18 +184,3 @@ def require_render_mode(mode: str | None, allowed: list[str] = RENDER_MODES) -> 
     """Raises ValueError for a render mode that is not allowed."""
     if mode is not None and mode not in allowed:
         raise ValueError(f"unknown render_mode {mode!r}, expected one of {', '.join(allowed)}")
-
-
-def register_environments() -> None:
-    """Registers ``hjepa/PointMazeMedium-v0`` and its kin with Gymnasium, once."""
-    environments = {f"PointMaze{name}": {"map": map} for name, map in NAMED_ENVIRONMENTS.items()}
-    for name, kwargs in {**environments, "PointMaze": {}}.items():
-        env_id = f"hjepa/{name}-v0"
-        if env_id not in gymnasium.registry:
-            gymnasium.register(
-                env_id,
-                entry_point="worlds.envs:PointMazeEnv",
-                vector_entry_point="worlds.vector_env:PointMazeVectorEnv",
-                max_episode_steps=1000,
-                kwargs=kwargs,
-            )

@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planners.base import Budget
+from planners.bellman import value_iteration
 from planners.candidates import PlannerError
 from planners.finite_model import FiniteModel
 from planners.graph import SearchGraph
 from planners.risk import MEAN, WORST, Risk
-from planners.value_iteration import value_iteration
 
 GOAL = 0
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from worlds.collect import collect, default_episode_rows
+from worlds.collection import collect, default_episode_rows
 from worlds.compiled import normal_pair, random_stream, uniform
 from worlds.maps import Map, generate_maze, named_map
 from worlds.point_maze import PointMaze

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from planners.base import Budget, Meter, Recorder
+from planners.bellman_kernels import Rules, Solution, Tables, begin, evaluate, improve, raise_above
 from planners.candidates import PlannerError, require_positive
 from planners.finite_model import FiniteModel
 from planners.risk import MEAN, Risk
-from planners.value_iteration_kernels import Rules, Solution, Tables, begin, evaluate, improve, raise_above
 
 Ints = NDArray[np.int32]
 Longs = NDArray[np.int64]

@@ -1,4 +1,4 @@
-"""The compiled loops behind :mod:`planners.value_iteration`, for one goal at a time and without the interpreter lock.
+"""The compiled loops behind :mod:`planners.bellman`, for one goal at a time and without the interpreter lock.
 
 Values begin at (a little above) the cost of a policy that surely arrives, and only fall from there: so they stay right
 where some steps cost nothing, and at any time there is a policy at least that good (Bertsekas and Yu, 2016).
