@@ -19,7 +19,7 @@ from hjepa.evaluate import Tasks
 from worlds import Map, MazeTasks, OGBenchTasks, as_map, collect, generate_maze
 from worlds.collection import Protocol
 from worlds.external import TIME_LIMIT
-from worlds.tasks import official_task, place_near
+from worlds.places import official_task, place_near
 
 OFFICIAL = re.compile(r"ogbench/pointmaze-(medium|large|giant|teleport)-(navigate|stitch)")
 OWN = "point-maze"

@@ -8,8 +8,9 @@ import pytest
 from worlds.external import MissingPackageError, OGBenchTasks, episode_seed
 from worlds.maps import Map, generate_maze, named_map
 from worlds.oracle import walk
+from worlds.places import random_task
 from worlds.point_maze import PointMaze
-from worlds.tasks import MazeTasks, random_task
+from worlds.tasks import MazeTasks
 
 pytest.importorskip("ogbench")
 

@@ -11,7 +11,7 @@ from gymnasium.utils.env_checker import check_env
 import worlds  # noqa: F401  (registers the environments)
 from worlds.envs import PointMazeEnv
 from worlds.maps import Map, MapError, generate_maze, named_map
-from worlds.tasks import OFFICIAL_TASKS
+from worlds.places import OFFICIAL_TASKS
 from worlds.vector_env import PointMazeVectorEnv
 
 IDS = sorted(env_id for env_id in gymnasium.registry if env_id.startswith("hjepa/PointMaze"))

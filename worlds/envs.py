@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from worlds.compiled import SUCCESS_RADIUS
 from worlds.draw import draw_maze, maze_text
 from worlds.maps import CELL_SIZE, Map, MapError, as_map, generate_maze
+from worlds.places import official_task, place_near, random_task
 from worlds.point_maze import PointMaze
-from worlds.tasks import official_task, place_near, random_task
 
 Observation = dict[str, NDArray[np.float32]]
 

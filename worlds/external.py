@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from worlds.base import Flags, Points
 from worlds.maps import Map, named_map
 from worlds.oracle import walk
-from worlds.tasks import official_task
+from worlds.places import official_task
 
 TIME_LIMIT = 1000
 """Steps per episode in OGBench's evaluation, on every maze."""
