@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,35 +17,66 @@ BLOCK = 4096  # places at once: bounds the table of distances to all landmarks
 Floats = NDArray[np.float64]
 
 
-def cost_to_go(agent: Agent, goal: ArrayLike) -> Callable[[ArrayLike], Floats]:
+@dataclass(frozen=True, eq=False)
+class Located:
+    """Places as one level of an agent knows them, whatever the goal.
+
+    Attributes:
+        level: whose critic space.
+        points: [M, E] the places in it.
+        entries: [M, n] the landmarks nearest to each; n is 0 where the level has none.
+        costs: [M, n] the critic's distances to them; world steps.
+    """
+
+    level: int
+    points: Floats
+    entries: NDArray[np.int64]
+    costs: Floats
+
+    @property
+    def unfamiliar(self) -> Floats:
+        """[M] world steps to the nearest landmark; infinite where there is none."""
+        return self.costs.min(1, initial=np.inf)
+
+
+def locate(agent: Agent, places: ArrayLike, level: int = 2) -> Located:
+    """Looks up [M, O] places in a level's critic space (in that of the topmost level, if there are fewer)."""
+    k = min(level, len(agent.stack))
+    points = _embed(agent, places, k)
+    if k not in agent.graphs:
+        return Located(k, points, np.empty((len(points), 0), np.int64), np.empty((len(points), 0)))
+    return Located(k, points, *_nearest(points, agent.graphs[k].embedding))
+
+
+def remaining_steps(agent: Agent, goal: ArrayLike, located: Located) -> Floats:
+    """[M] world steps from located places to a goal ([O] observation); infinite where the agent knows no way."""
+    end = _embed(agent, np.asarray(goal)[None], located.level)
+    straight = np.linalg.norm(located.points - end, axis=1)
+    if located.level not in agent.graphs:
+        return straight
+    landmarks = agent.graphs[located.level]
+    arrivals, arrival_costs = _nearest(end, landmarks.embedding)
+    remaining = distances_to(landmarks.graph, arrivals[0], arrival_costs[0])
+    around = _shortest(located.costs, remaining[located.entries])
+    return np.where(straight <= landmarks.stride, np.minimum(straight, around), around)
+
+
+def cost_to_go(agent: Agent, goal: ArrayLike, level: int = 2) -> Callable[[ArrayLike], Floats]:
     """The agent's own estimate of the way to a goal, from anywhere.
 
-    From a landmark of level 2 it is the shortest path in the landmark graph; from another place, the critic's distance
-    to a nearby landmark (one that agrees with the nearest) and the path from there. An agent of one level has only its
-    critic.
+    From a landmark of the level it is the shortest path in the landmark graph; from another place, the critic's
+    distance to a nearby landmark (one that agrees with the nearest) and the path from there. Level 1 has no landmarks,
+    only its critic.
 
     Args:
         agent: who estimates.
         goal: [O] observation of the goal.
+        level: whose estimate; that of the topmost level, if there are fewer.
 
     Returns:
         A function of [M, O] observations to [M] world steps; infinite where the agent knows no way.
     """
-    end = _embed(agent, np.asarray(goal)[None])
-    if 2 not in agent.graphs:
-        return lambda places: np.linalg.norm(_embed(agent, places) - end, axis=1)
-    landmarks = agent.graphs[2]
-    arrivals, arrival_costs = _nearest(end, landmarks.embedding)
-    remaining = distances_to(landmarks.graph, arrivals[0], arrival_costs[0])
-
-    def estimate(places: ArrayLike) -> Floats:
-        points = _embed(agent, places)
-        entries, entry_costs = _nearest(points, landmarks.embedding)
-        around = _shortest(entry_costs, remaining[entries])
-        straight = np.linalg.norm(points - end, axis=1)
-        return np.where(straight <= landmarks.stride, np.minimum(straight, around), around)
-
-    return estimate
+    return lambda places: remaining_steps(agent, goal, locate(agent, places, level))
 
 
 def _shortest(entry_costs: Floats, remaining: Floats) -> Floats:
@@ -63,11 +95,10 @@ def _shortest(entry_costs: Floats, remaining: Floats) -> Floats:
 
 
 @torch.no_grad()
-def _embed(agent: Agent, places: ArrayLike) -> Floats:
-    """[M, O] places to [M, E] points in the critic space of level 2 (of level 1 if that is all there is)."""
-    stack, k = agent.stack, min(2, len(agent.stack))
-    observations = torch.as_tensor(np.asarray(places), dtype=torch.float32, device=stack.scale.device)
-    return stack.level(k).critic.embed(stack.encode(observations, k)).cpu().numpy().astype(np.float64)
+def _embed(agent: Agent, places: ArrayLike, k: int) -> Floats:
+    """[M, O] places to [M, E] points in the critic space of level ``k``."""
+    observations = torch.as_tensor(np.asarray(places), dtype=torch.float32, device=agent.stack.scale.device)
+    return agent.stack.level(k).critic.embed(agent.stack.encode(observations, k)).cpu().numpy().astype(np.float64)
 
 
 def _nearest(points: Floats, landmarks: NDArray[np.float32]) -> tuple[NDArray[np.int64], Floats]:

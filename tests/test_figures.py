@@ -19,8 +19,9 @@ from matplotlib.path import Path
 from matplotlib.transforms import Bbox
 
 from planners.trace import Decision, Episode, LevelView
-from viz.backdrop import Extent, FigureError, centers, floor_path, route_of, sample_cost
+from viz.backdrop import Extent, FigureError, centers, floor_path, route_of
 from viz.figures import comparison_figure, episode_figure, levels_figure, save, scaling_figure, training_figure
+from viz.heat import sample_cost
 from viz.theme import DARK, PAPER, THEMES, Theme, ThemeError, get_theme, rgb255
 from worlds.compiled import RADIUS
 from worlds.maps import CELL_SIZE, NAMED, WALL, Map, generate_maze

@@ -6,7 +6,6 @@ Pictures read like the map's text: the first row is at the top, so world ``y`` g
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol, cast
@@ -19,18 +18,14 @@ from matplotlib.path import Path
 from numpy.typing import NDArray
 
 from planners.trace import Decision
+from viz.heat import FigureError, HeatMap
 from viz.theme import Theme
-from worlds.compiled import PORTAL_RADIUS, RADIUS
+from worlds.compiled import PORTAL_RADIUS
 from worlds.maps import CELL_SIZE, ENTRANCE, EXIT, WALL
 
 BORDER = 0.55  # how much of the outermost cells is shown, in cells
 
 Array = NDArray[Any]
-CostToGo = Callable[[NDArray[np.float64]], Any]
-
-
-class FigureError(ValueError):
-    """A picture can't be drawn from what was passed."""
 
 
 class MazeMap(Protocol):
@@ -160,91 +155,6 @@ def _straightened(ring: Array, tolerance: float = 1e-5) -> Array:
 
 def _closed(ring: Array) -> Path:
     return Path(np.concatenate([ring, ring[:1]]), closed=True)
-
-
-@dataclass(frozen=True)
-class HeatMap:
-    """Cost-to-go sampled over a map.
-
-    Attributes:
-        x: [w] sample positions; world units.
-        y: [h] sample positions; world units.
-        steps: [h, w] cost-to-go in world steps; NaN where unknown and deep inside walls.
-    """
-
-    x: Array
-    y: Array
-    steps: Array
-
-    @property
-    def far(self) -> float:
-        """The largest cost-to-go, ignoring the last percent so that one outlier can't bleach the picture."""
-        known = self.steps[np.isfinite(self.steps)]
-        return max(float(np.quantile(known, 0.99)), 1e-6) if known.size else 1.0
-
-    def isolines(self, most: int = 12) -> Array:
-        """Evenly spaced round numbers of steps, ``most`` of them at the most."""
-        decade = 10.0 ** np.floor(np.log10(self.far / most))
-        spacing = next(m * decade for m in (1, 2, 5, 10, 20) if self.far / (m * decade) <= most)
-        return np.arange(spacing, self.far, spacing)
-
-
-def sample_cost(cells: Array, cost_to_go: CostToGo) -> HeatMap:
-    """Evaluates ``cost_to_go`` ([M, 2] world positions to [M] world steps) wherever the agent's centre can be.
-
-    Nearer to the walls no agent has ever been, and a learned cost says anything there: those samples take after their
-    neighbours.
-
-    Raises:
-        FigureError: if it returns anything but one number per position.
-    """
-    per_cell = int(np.clip(260 // max(cells.shape), 3, 10))
-    free = np.kron(cells != WALL, np.ones((per_cell, per_cell), bool))
-    rows, cols = free.shape
-    x, y = (((np.arange(n) + 0.5) / per_cell - 1.5) * CELL_SIZE for n in (cols, rows))
-    within = _eroded(free, round(RADIUS / CELL_SIZE * per_cell))
-    points = np.stack(np.meshgrid(x, y), -1)[within]
-    values = np.asarray(cost_to_go(points), dtype=float)
-    if values.shape != (len(points),):
-        raise FigureError(f"cost_to_go: expected [{len(points)}] steps for [{len(points)}, 2] xy, got {values.shape}")
-    steps = np.full(free.shape, np.nan)
-    steps[within] = np.where(np.isfinite(values), values, np.nan)
-    to_the_walls = _diffused(_bleed(_bleed(steps)), free)
-    return HeatMap(x, y, _bleed(_bleed(to_the_walls)))  # and a little under their edges
-
-
-def _eroded(free: Array, reach: int) -> Array:
-    """[h, w] free samples that have no other within ``reach`` samples."""
-    for _ in range(reach):
-        padded = np.pad(free, 1)
-        rows, cols = free.shape
-        free = np.all([padded[i : i + rows, j : j + cols] for i in range(3) for j in range(3)], axis=0)
-    return free
-
-
-def _bleed(image: Array) -> Array:
-    """Gives unknown samples the mean of their known neighbours, so that colour reaches under the walls' edges."""
-    padded = np.pad(image, 1, constant_values=np.nan)
-    rows, cols = image.shape
-    shifts = [padded[i : i + rows, j : j + cols] for i in range(3) for j in range(3)]
-    count = np.sum([np.isfinite(shift) for shift in shifts], axis=0)
-    total = np.sum([np.nan_to_num(shift) for shift in shifts], axis=0)
-    return np.where(np.isfinite(image), image, np.where(count > 0, total / np.maximum(count, 1), np.nan))
-
-
-def _diffused(image: Array, free: Array, rounds: int = 6) -> Array:
-    """Evens out what is known of [h, w] free samples, a little, for calm iso-lines.
-
-    Neighbours across a corner don't count: where walls touch at a corner, what lies behind is far away.
-    """
-    calm = np.where(free, image, np.nan)
-    for _ in range(rounds):
-        padded = np.pad(calm, 1, constant_values=np.nan)
-        around = [calm, padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]]
-        count = np.sum([np.isfinite(one) for one in around], axis=0)
-        total = np.sum([np.nan_to_num(one) for one in around], axis=0)
-        calm = np.where(np.isfinite(calm), total / np.maximum(count, 1), np.nan)
-    return calm
 
 
 def draw_backdrop(ax: Axes, cells: Array, theme: Theme, heat: HeatMap | None = None, scale: float = 1.0) -> None:

@@ -19,21 +19,19 @@ from matplotlib.patches import Circle, ConnectionPatch, Rectangle
 from planners.trace import Decision, Episode
 from viz.backdrop import (
     Array,
-    CostToGo,
     Extent,
     FigureError,
-    HeatMap,
     MazeMap,
     cells_of,
     draw_backdrop,
     line_scale,
     route_of,
-    sample_cost,
     show_extent,
     targets_of,
 )
 from viz.comparison import comparison_figure
 from viz.curves import scaling_figure, training_figure
+from viz.heat import CostToGo, HeatMap, sample_cost
 from viz.theme import Theme, get_theme
 from worlds.compiled import RADIUS
 from worlds.maps import CELL_SIZE, ENTRANCE, EXIT

@@ -12,19 +12,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from planners.trace import Decision, Episode
-from viz.backdrop import (
-    CostToGo,
-    Extent,
-    FigureError,
-    MazeMap,
-    cells_of,
-    draw_backdrop,
-    line_scale,
-    route_of,
-    sample_cost,
-    targets_of,
-)
+from viz.backdrop import Extent, FigureError, MazeMap, cells_of, draw_backdrop, line_scale, route_of, targets_of
 from viz.canvas import SUPERSAMPLING, Canvas
+from viz.heat import CostToGo, sample_cost
 from viz.theme import Theme, get_theme
 from worlds.compiled import RADIUS
 from worlds.maps import CELL_SIZE

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from planners.trace import Episode
-from viz.backdrop import Array, CostToGo, FigureError, MazeMap
+from viz.backdrop import Array, FigureError, MazeMap
 from viz.frames import FrameRenderer
+from viz.heat import CostToGo
 from viz.theme import Theme, rgb255
 
 LINGER = 1500  # ms for which the last frame stays
@@ -53,7 +52,11 @@ def write_gif(
     renderer = FrameRenderer(map, width, theme, cost_to_go)
     steps = chosen_steps(len(episode.observations), max_frames)
     accents = accents_of(renderer.theme, max((len(decision.levels) for decision in episode.decisions), default=0))
-    _encode((renderer.frame(episode, step) for step in steps), len(steps), target, round(100 / fps) * 10, accents)
+    samples = [renderer.frame(episode, step) for step in sample_steps(steps)]
+    writer = GifWriter(target, round(100 / fps) * 10, accents, samples)
+    for step in steps:
+        writer.add(renderer.frame(episode, step))
+    writer.close()
     return target
 
 
@@ -62,24 +65,42 @@ def chosen_steps(length: int, most: int) -> list[int]:
     return [int(step) for step in np.unique(np.linspace(0, length - 1, min(length, most)).round())]
 
 
-def _encode(frames: Iterable[Image.Image], count: int, target: Path, duration: int, accents: Array) -> None:
-    """Writes frames with a palette fitted to the accents, the first, some of the middle and the last frame."""
-    pictures = list(frames)
-    palette = _palette([pictures[index] for index in sorted({0, count // 3, 2 * count // 3, count - 1})], accents)
-    indexed = [np.asarray(picture.quantize(palette=palette, dither=Image.Dither.NONE)) for picture in pictures]
-    changes = [_with_palette(image, palette) for image in _changes(indexed)]
-    durations = [duration] * (count - 1) + [max(LINGER, duration)]
-    target.parent.mkdir(parents=True, exist_ok=True)
-    changes[0].save(
-        target, save_all=True, append_images=changes[1:], duration=durations, loop=0, optimize=False,
-        disposal=1, transparency=COLORS,
-    )  # fmt: skip
+def sample_steps(steps: list[int]) -> list[int]:
+    """A few of the steps of a film, from its beginning to its end: their frames are enough to choose colours by."""
+    return [steps[index] for index in sorted({0, len(steps) // 3, 2 * len(steps) // 3, len(steps) - 1})]
 
 
-def _changes(images: list[Array]) -> list[Array]:
-    """[h, w] colour indices of each image, the unchanged ones replaced by the transparent index: those pack well."""
-    pairs = itertools.pairwise(images)
-    return images[:1] + [np.where(new == old, np.uint8(COLORS), new) for old, new in pairs]
+class GifWriter:
+    """Writes frames as an animated GIF that loops, with one palette for all of them.
+
+    Args:
+        path: where to write; the folder is made if needed.
+        duration: of a frame; milliseconds, rounded to tens by the format.
+        accents: [n, 3] colours that must be in the palette, though they cover few pixels.
+        samples: frames that the rest of the palette is fitted to.
+    """
+
+    def __init__(self, path: Path, duration: int, accents: Array, samples: list[Image.Image]) -> None:
+        self.path, self.duration = path, duration
+        self._palette = _palette(samples, accents)
+        self._shown: Array | None = None
+        self._changes: list[Image.Image] = []
+
+    def add(self, frame: Image.Image) -> None:
+        """The next frame, RGB; of it, only what has changed is kept: the rest is transparent, and packs well."""
+        indices = np.asarray(frame.quantize(palette=self._palette, dither=Image.Dither.NONE))
+        changed = indices if self._shown is None else np.where(indices == self._shown, np.uint8(COLORS), indices)
+        self._shown = indices
+        self._changes.append(_with_palette(changed, self._palette))
+
+    def close(self) -> None:
+        """Writes the file."""
+        durations = [self.duration] * (len(self._changes) - 1) + [max(LINGER, self.duration)]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._changes[0].save(
+            self.path, save_all=True, append_images=self._changes[1:], duration=durations, loop=0, optimize=False,
+            disposal=1, transparency=COLORS,
+        )  # fmt: skip
 
 
 def _with_palette(indices: Array, palette: Image.Image) -> Image.Image:

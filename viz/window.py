@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from planners.trace import Episode
-from viz.backdrop import CostToGo, MazeMap
+from viz.backdrop import MazeMap
 from viz.frames import FrameRenderer
+from viz.heat import CostToGo
 from viz.theme import Theme
 
 RATE = 30  # frames per second
