@@ -7,11 +7,12 @@ readers. Level hues come from Okabe and Ito's palette (2008), darkened or lighte
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
-from matplotlib import font_manager
-from matplotlib.colors import LinearSegmentedColormap, to_rgb
+if TYPE_CHECKING:  # takes a while to import, and a window needs none of it
+    from matplotlib.colors import LinearSegmentedColormap
 
 FONT = "DejaVu Sans"  # ships with matplotlib: text looks the same on every machine
 
@@ -62,6 +63,8 @@ class Theme:
         exit: portal exits.
         heat: cost-to-go, from the goal to far away.
         hues: levels 1, 2, ...; reused in turn beyond the last.
+        cost: places that cost extra.
+        guardrail: places that must not be entered, and what is wrong.
     """
 
     name: str
@@ -77,10 +80,14 @@ class Theme:
     exit: str
     heat: tuple[str, ...]
     hues: tuple[str, ...]
+    cost: str
+    guardrail: str
 
     @property
     def heat_map(self) -> LinearSegmentedColormap:
         """The colour map of cost-to-go; monotone in lightness, so that it reads in grey."""
+        from matplotlib.colors import LinearSegmentedColormap
+
         return LinearSegmentedColormap.from_list(f"cost_to_go_{self.name}", list(self.heat))
 
     def level(self, level: int) -> LevelStyle:
@@ -92,6 +99,8 @@ class Theme:
 
     def rc(self) -> Any:
         """Matplotlib settings for :func:`matplotlib.rc_context`, whatever the user's own settings are."""
+        import matplotlib
+
         return {
             **{key: value for key, value in matplotlib.rcParamsDefault.items() if key in _RESET},
             "font.family": FONT,
@@ -138,6 +147,8 @@ PAPER = Theme(
     exit="#35b0c9",
     heat=("#fff6cf", "#eef1cd", "#cfe6d2", "#abd3d6", "#8fb7d3"),
     hues=("#d1420f", "#0067b1", "#a3348f", "#00795a", "#8a5a00", "#37474f"),
+    cost="#c47a00",
+    guardrail="#c62828",
 )
 
 DARK = Theme(
@@ -154,6 +165,8 @@ DARK = Theme(
     exit="#5fd7ee",
     heat=("#5a7f78", "#3f6874", "#2f4f69", "#253754", "#1c2438"),
     hues=("#ff8a4c", "#56b4e9", "#f08bd8", "#3ddc97", "#f0e442", "#cfd8dc"),
+    cost="#f5b642",
+    guardrail="#ff5a5f",
 )
 
 THEMES = {theme.name: theme for theme in (PAPER, DARK)}
@@ -173,12 +186,17 @@ def get_theme(theme: str | Theme) -> Theme:
 
 
 def rgb255(color: str) -> tuple[int, int, int]:
-    """A hex colour as 0..255 integers."""
-    red, green, blue = (round(255 * channel) for channel in to_rgb(color))
-    return red, green, blue
+    """A hex colour as 0..255 integers.
+
+    >>> rgb255("#ff8000")
+    (255, 128, 0)
+    """
+    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
 
 
 def font_file(bold: bool = False) -> str:
-    """Path of the font's file, for drawing text outside matplotlib."""
-    weight = "bold" if bold else "normal"
-    return str(font_manager.findfont(font_manager.FontProperties(family=FONT, weight=weight)))
+    """Path of the font's file, for drawing text outside matplotlib (with which it comes)."""
+    package = find_spec("matplotlib")
+    assert package is not None and package.origin is not None
+    name = FONT.replace(" ", "") + ("-Bold" if bold else "")
+    return str(Path(package.origin).parent / "mpl-data" / "fonts" / "ttf" / f"{name}.ttf")
