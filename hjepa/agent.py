@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,13 @@ from torch import Tensor
 
 from hjepa.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from hjepa.config import from_dict, to_dict
+from hjepa.distil import distil, make_policy
 from hjepa.memory import MemoryConfig, Verification, build_landmarks
 from hjepa.planning import PlanningConfig
+from hjepa.policy import Policy, PolicyConfig
 from hjepa.stack import Stack, StackConfig
 from hjepa.train import TrainConfig
+from hjepa.world_model import WorldModel
 from planners.graph import SearchGraph
 from planners.landmarks import LandmarkGraph
 
@@ -29,17 +32,21 @@ class Experiment:
         train: how it is trained.
         memory: how its landmarks and their edges are made.
         planning: how it plans.
+        policy: how its Mode-1 is distilled.
     """
 
     stack: StackConfig = field(default_factory=StackConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     planning: PlanningConfig = field(default_factory=PlanningConfig)
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
 
 
 @dataclass(frozen=True, eq=False)
 class Agent:
     """A trained agent. It holds no map: a stack, and landmarks that were once observed.
+
+    (One that was given a map, for comparison, is made by :func:`hjepa.known_map.map_agent`.)
 
     Attributes:
         stack: the H-JEPA.
@@ -47,13 +54,15 @@ class Agent:
         graphs: for the whole stack, the landmark graph of every level from 2 up.
         card: what it was trained on, how long it took, what it scored.
         verified: per level, edges proposed by the predictor and accepted by the level below.
+        policy: level 1's Mode-1, if one was distilled.
     """
 
-    stack: Stack
+    stack: WorldModel
     experiment: Experiment
     graphs: dict[int, LandmarkGraph]
     card: dict[str, Any]
     verified: dict[int, Verification]
+    policy: Policy | None = None
 
     @classmethod
     def remember(cls, stack: Stack, observations: Tensor, experiment: Experiment, card: dict[str, Any]) -> Agent:
@@ -61,8 +70,27 @@ class Agent:
         graphs, verified = build_landmarks(stack, observations, experiment.memory)
         return cls(stack.eval().requires_grad_(False), experiment, graphs, card, verified)
 
+    def distilled(self) -> Agent:
+        """The same agent with a policy distilled from its planning, as its experiment says.
+
+        Raises:
+            ValueError: for an agent of one level, which has no subgoals to practise on.
+        """
+        if 2 not in self.graphs:
+            raise ValueError("a policy is distilled from the subgoals of level 2, which this agent has not")
+        planning, config = self.experiment.planning, self.experiment.policy
+        seed = self.experiment.train.seed
+        policy = distil(self.stack, self.graphs[2], config, planning.horizon, planning.hold, seed)
+        return replace(self, policy=policy)
+
     def save(self, folder: str | Path) -> None:
-        """Writes the agent; an interrupted write leaves the old one."""
+        """Writes the agent; an interrupted write leaves the old one.
+
+        Raises:
+            CheckpointError: for an agent that has learned nothing, but was given a map.
+        """
+        if not isinstance(self.stack, Stack):
+            raise CheckpointError(f"{folder}: an agent that was given its world has no weights to write; save its map")
         memory: dict[str, Tensor] = {}
         for k, landmarks in self.graphs.items():
             memory[f"observations.{k}"] = torch.from_numpy(landmarks.observations)
@@ -76,7 +104,8 @@ class Agent:
             "card": self.card,
             "verified": {str(k): [v.proposed, v.accepted] for k, v in self.verified.items()},
         }
-        save_checkpoint(folder, {"stack": self.stack.state_dict(), "memory": memory}, meta)
+        policy = {} if self.policy is None else {"policy": self.policy.state_dict()}
+        save_checkpoint(folder, {"stack": self.stack.state_dict(), "memory": memory} | policy, meta)
 
     @classmethod
     def load(cls, folder: str | Path, device: torch.device | str = "cpu") -> Agent:
@@ -90,15 +119,19 @@ class Agent:
             raise CheckpointError(f"{folder}: this is a {meta.get('kind', 'training')!r} checkpoint, not an agent")
         experiment = from_dict(Experiment, meta["experiment"], f"{folder}: experiment")
         stack = Stack(experiment.stack)
+        policy = make_policy(stack, experiment.policy) if "policy" in tensors else None
         try:
             stack.load_state_dict(tensors["stack"])
+            if policy is not None:
+                policy.load_state_dict(tensors["policy"])
+                policy = policy.to(device).eval().requires_grad_(False)
         except (KeyError, RuntimeError) as error:
             reason = str(error).splitlines()[-1].strip()  # torch lists every misfit on a line of its own
             raise CheckpointError(f"{folder}: the weights do not fit the experiment ({reason})") from error
         stack = stack.to(device).eval().requires_grad_(False)
         graphs = {k: _landmarks(stack, tensors["memory"], k) for k in range(2, len(stack) + 1)}
         verified = {int(k): Verification(*pair) for k, pair in meta["verified"].items()}
-        return cls(stack, experiment, graphs, meta["card"], verified)
+        return cls(stack, experiment, graphs, meta["card"], verified, policy)
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hjepa.stack import Stack
+from hjepa.world_model import WorldModel
 from planners.graph import SearchGraph, bounded_distances, strongly_connected_components
 from planners.landmarks import LandmarkGraph
 from planners.neighbors import NeighborIndex
@@ -59,7 +59,7 @@ class Verification:
 
 @torch.no_grad()
 def build_landmarks(
-    stack: Stack, observations: Tensor, config: MemoryConfig = MemoryConfig(), levels: int | None = None
+    stack: WorldModel, observations: Tensor, config: MemoryConfig = MemoryConfig(), levels: int | None = None
 ) -> tuple[dict[int, LandmarkGraph], dict[int, Verification]]:
     """Chooses every level's landmarks and predicts the edges between them, from level 2 up.
 
@@ -93,7 +93,7 @@ def build_landmarks(
         costs = (
             _critic_distance(stack, observations[keep[chosen]], edges)
             if k == 2
-            else _path_costs(graphs[k - 1].graph, chosen, edges, config.tolerance * stride)
+            else path_costs(graphs[k - 1].graph, chosen, edges, config.tolerance * stride)
         )
         good = costs <= config.tolerance * stride
         verified[k] = Verification(len(edges), int(good.sum()))
@@ -145,7 +145,7 @@ def _without_pockets(nodes: int, edges: Ints, costs: Floats, share: float) -> tu
     return SearchGraph.from_edges(int(stays.sum()), ends[:, 0], ends[:, 1], costs[inside]), np.flatnonzero(stays)
 
 
-def _embed(stack: Stack, observations: Tensor, k: int) -> Floats:
+def _embed(stack: WorldModel, observations: Tensor, k: int) -> Floats:
     blocks = [stack.level(k).critic.embed(stack.encode(block, k)) for block in observations.split(65_536)]
     return torch.cat(blocks).cpu().numpy()
 
@@ -163,7 +163,7 @@ def _landmarks(points: Floats, spacing: float, min_visits: int) -> Ints:
     return np.sort(candidates[NeighborIndex(points[candidates], spacing).net(order)])
 
 
-def _proposed(stack: Stack, observations: Tensor, k: int, snap: float) -> Ints:
+def _proposed(stack: WorldModel, observations: Tensor, k: int, snap: float) -> Ints:
     """[M, 2] edges: from each landmark, the landmarks around where each code is predicted to lead."""
     level = stack.level(k)
     states = stack.encode(observations, k)
@@ -182,13 +182,13 @@ def _proposed(stack: Stack, observations: Tensor, k: int, snap: float) -> Ints:
     return np.concatenate(edges)
 
 
-def _critic_distance(stack: Stack, observations: Tensor, edges: Ints) -> Floats:
+def _critic_distance(stack: WorldModel, observations: Tensor, edges: Ints) -> Floats:
     """[M] world steps along level-2 edges, as level 1 judges them."""
     points = _embed(stack, observations, 1)
     return np.linalg.norm(points[edges[:, 0]] - points[edges[:, 1]], axis=1)
 
 
-def _path_costs(graph: SearchGraph, landmarks: Ints, edges: Ints, limit: float) -> Floats:
+def path_costs(graph: SearchGraph, landmarks: Ints, edges: Ints, limit: float) -> Floats:
     """[M] world steps along edges between some landmarks of the level below, by its own shortest paths."""
     only = np.zeros(graph.num_nodes, bool)
     only[landmarks] = True
