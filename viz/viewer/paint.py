@@ -1,0 +1,204 @@
+"""Anti-aliased drawing on pygame surfaces; everything in pixels, nothing needs a display.
+
+Lines of any width, with round joints and ends, are rasterised by numpy, many in one go: each pixel takes the coverage
+of the nearest line, so that what overlaps within one call is one translucent shape. Markers and text are drawn once and
+kept (:mod:`viz.viewer.stamps`, :mod:`viz.viewer.lettering`).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pygame
+from numpy.typing import ArrayLike, NDArray
+
+from viz.theme import rgb255
+
+Array = NDArray[Any]
+Floats = NDArray[np.float32]
+
+FEATHER = 0.5
+"""Pixels on both sides of an edge over which it fades."""
+_BYTES = np.uint32(0x00FF00FF)
+_EIGHT, _OPAQUE = np.uint32(8), np.uint32(256)
+
+
+def polyline(surface: pygame.Surface, points: ArrayLike, color: str, width: float, alpha: float = 1.0) -> None:
+    """A line through [n, 2] places, with round joints and ends."""
+    strokes(surface, segments_of(points), color, width, alpha)
+
+
+def dashed(
+    surface: pygame.Surface, points: ArrayLike, color: str, width: float, dash: float = 6.0, alpha: float = 1.0
+) -> None:
+    """A line through [n, 2] places, of dashes of a length with gaps as long."""
+    strokes(surface, _dashes(segments_of(points), dash), color, width, alpha)
+
+
+def ring(
+    surface: pygame.Surface, centre: ArrayLike, radius: float, color: str, width: float, alpha: float = 1.0
+) -> None:
+    """A circle's outline."""
+    angles = np.linspace(0, 2 * np.pi, max(12, int(2.2 * radius)))
+    polyline(surface, np.asarray(centre) + radius * np.stack([np.cos(angles), np.sin(angles)], 1), color, width, alpha)
+
+
+def disc(surface: pygame.Surface, centre: ArrayLike, radius: float, color: str, alpha: float = 1.0) -> None:
+    """A filled circle."""
+    strokes(surface, np.broadcast_to(np.asarray(centre, np.float32), (1, 2, 2)), color, 2 * radius, alpha)
+
+
+def arrow(
+    surface: pygame.Surface, points: ArrayLike, color: str, width: float, alpha: float = 1.0, head: float = 7.0
+) -> None:
+    """A line through [n, 2] places with an open head of a length at its end."""
+    points = np.asarray(points, np.float32)
+    along = points[-1] - points[-2]
+    along = along / max(float(np.hypot(*along)), 1e-6) * head
+    across = 0.55 * np.array([-along[1], along[0]], np.float32)
+    tips = np.stack([points[-1] - along + across, points[-1], points[-1] - along - across])
+    strokes(surface, np.concatenate([segments_of(points), segments_of(tips)]), color, width, alpha)
+
+
+def panel(
+    surface: pygame.Surface,
+    rect: tuple[int, int, int, int],
+    color: str,
+    radius: float = 8.0,
+    border: str = "",
+    alpha: float = 1.0,
+) -> None:
+    """A filled rectangle (x, y, width, height) with rounded corners, and a line around it if ``border`` is a colour."""
+    x, y, width, height = rect
+    if width > 0 and height > 0:
+        surface.blit(_panel((width, height), color, min(radius, width / 2, height / 2), border, alpha), (x, y))
+
+
+@lru_cache(maxsize=64)
+def _panel(size: tuple[int, int], color: str, radius: float, border: str, alpha: float) -> pygame.Surface:
+    x, y = (np.abs(np.arange(n, dtype=np.float32) - (n - 1) / 2) - (n / 2 - radius) for n in size)
+    outside = np.hypot(np.maximum(x, 0), np.maximum(y, 0)[:, None]) + np.minimum(np.maximum(x, y[:, None]), 0) - radius
+    inside = np.clip(FEATHER - outside, 0, 1)
+    rgb = np.broadcast_to(np.array(rgb255(color), np.float32), (*outside.shape, 3))
+    if border:
+        line = np.clip(outside + 1 + FEATHER, 0, 1)[..., None]
+        rgb = rgb * (1 - line) + np.array(rgb255(border), np.float32) * line
+    return image(rgb, inside * alpha)
+
+
+def image(rgb: Array, alpha: Array) -> pygame.Surface:
+    """[h, w, 3] colours, 0..255, and [h, w] opacities, 0..1, to a surface."""
+    pixels = np.concatenate([rgb, 255 * alpha[..., None]], -1)
+    height, width = alpha.shape
+    return pygame.image.frombytes((pixels + 0.5).astype(np.uint8).tobytes(), (width, height), "RGBA")
+
+
+def segments_of(lines: ArrayLike) -> Floats:
+    """[..., n, 2] polylines to their [m, 2 ends, 2] segments."""
+    lines = np.asarray(lines, np.float32)
+    return np.stack([lines[..., :-1, :], lines[..., 1:, :]], -2).reshape(-1, 2, 2)
+
+
+def strokes(surface: pygame.Surface, segments: ArrayLike, color: str, width: float, alpha: float = 1.0) -> None:
+    """Draws [m, 2 ends, 2] segments with round ends, all together as one shape of one opacity.
+
+    Args:
+        surface: of 32 bits a pixel.
+        segments: where; pixels.
+        color: hex.
+        width: pixels; thinner than one pixel is fainter instead.
+        alpha: opacity.
+    """
+    known = np.asarray(segments, np.float32)
+    known = known[np.isfinite(known).all((1, 2))]
+    strength = min(alpha, 1.0) * min(width, 1.0)
+    if strength * 256 < 1 or len(known) == 0:
+        return
+    pixels, pitch = _flat(surface)
+    places, coverage = _covered(known, max(width, 1.0) / 2, surface.get_size(), pitch)
+    _blend(pixels, places, coverage * np.float32(256 * strength), np.uint32(surface.map_rgb(rgb255(color))))
+
+
+def _covered(segments: Floats, radius: float, size: tuple[int, int], pitch: int) -> tuple[Array, Floats]:
+    """The pixels that segments touch, as [p] offsets in rows of ``pitch``, and their [p] coverage; with repetitions.
+
+    Every segment is walked along its longer axis, ``u``; at each step a band of pixels across, along ``v``, is tried.
+    """
+    steep = np.abs(segments[:, 1, 1] - segments[:, 0, 1]) > np.abs(segments[:, 1, 0] - segments[:, 0, 0])
+    ends = np.where(steep[:, None, None], segments[:, :, ::-1], segments)
+    ends = np.where((ends[:, :1, :1] > ends[:, 1:, :1]), ends[:, ::-1], ends)  # so that u grows
+    limits = np.where(steep[:, None], size[::-1], size).astype(np.float32)
+    reach = radius + FEATHER
+    first = np.clip(np.ceil(ends[:, 0, 0] - reach), 0, limits[:, 0]).astype(np.int32)
+    last = np.clip(np.floor(ends[:, 1, 0] + reach), -1, limits[:, 0] - 1).astype(np.int32)
+    count = np.maximum(last - first + 1, 0)
+    owner = np.repeat(np.arange(len(count)), count)
+    u = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count - first, count)
+
+    run, rise = (ends[:, 1] - ends[:, 0]).T
+    squared = np.maximum(run * run + rise * rise, 1e-12)
+    slope = rise / np.maximum(run, 1e-6)
+    # Everything below is [p] (a step of a walk) or [p, band].
+    columns = np.stack([ends[:, 0, 0], ends[:, 0, 1], run, rise, slope, run / squared, rise / squared, limits[:, 1]])
+    u0, v0, run, rise, slope, along, across, limit = columns[:, owner]
+    du = u.astype(np.float32) - u0
+    band = int(2 * reach * np.sqrt(1 + float(np.max(np.abs(columns[4]))) ** 2)) + 2
+    lowest = np.floor(v0 + slope * np.clip(du, 0, run) - (band - 2) / 2)
+    v = lowest + np.arange(band, dtype=np.float32)[:, None]
+    dv = v - v0
+    nearest = np.clip(du * along + dv * across, 0, 1)
+    distance = np.sqrt((du - nearest * run) ** 2 + (dv - nearest * rise) ** 2)
+    coverage = reach - distance
+    kept = (coverage > 0) & (v >= 0) & (v < limit)
+    strides = np.where(steep, pitch, 1).astype(np.int32)[owner], np.where(steep, 1, pitch).astype(np.int32)[owner]
+    places = u * strides[0] + np.clip(v, 0, limit).astype(np.int32) * strides[1]
+    return places[kept], np.minimum(coverage[kept], 1)
+
+
+def _blend(pixels: NDArray[np.uint32], places: Array, alpha: Floats, color: np.uint32) -> None:
+    """Mixes a colour into [p] pixels (with repetitions: the highest of their alphas, 0..256, counts)."""
+    highest = _scratch(len(pixels))
+    np.maximum.at(highest, places, alpha.astype(np.uint16))
+    weight = highest[places].astype(np.uint32)
+    highest[places] = 0
+    old, rest = pixels[places], _OPAQUE - weight
+    even = (((old & _BYTES) * rest + (color & _BYTES) * weight) >> _EIGHT) & _BYTES
+    odd = (((old >> _EIGHT) & _BYTES) * rest + ((color >> _EIGHT) & _BYTES) * weight) & ~_BYTES
+    pixels[places] = even | odd
+
+
+def _flat(surface: pygame.Surface) -> tuple[NDArray[np.uint32], int]:
+    """A surface's pixels as one row, and how many of them lie between two rows."""
+    rows = pygame.surfarray.pixels2d(surface).T
+    pitch = rows.strides[0] // 4
+    length = (rows.shape[0] - 1) * pitch + rows.shape[1]
+    return np.lib.stride_tricks.as_strided(rows, (length,), (4,)), pitch
+
+
+@lru_cache(maxsize=4)
+def _zeros(length: int) -> NDArray[np.uint16]:
+    return np.zeros(length, np.uint16)
+
+
+def _scratch(length: int) -> NDArray[np.uint16]:
+    """Zeros, to be left as zeros: enough for a surface of ``length`` pixels."""
+    return _zeros(1 << max(length - 1, 1).bit_length())
+
+
+def _dashes(segments: Floats, dash: float) -> Floats:
+    """Cuts [m, 2 ends, 2] consecutive segments into dashes; the pattern runs on across joints."""
+    lengths = np.hypot(*(segments[:, 1] - segments[:, 0]).T)
+    ends = np.cumsum(lengths)
+    if len(segments) == 0 or ends[-1] < 1e-3:
+        return segments[:0]
+    begins = np.arange(0, ends[-1], 2 * dash)
+    cuts = np.unique(np.concatenate([begins, np.minimum(begins + dash, ends[-1]), ends, [0.0]]))
+    middle = (cuts[1:] + cuts[:-1]) / 2
+    drawn = middle % (2 * dash) < dash
+    owner = np.minimum(np.searchsorted(ends, middle), len(segments) - 1)
+    offsets = np.stack([cuts[:-1], cuts[1:]], 1) - (ends - lengths)[owner, None]
+    share = (offsets / np.maximum(lengths[owner, None], 1e-6))[..., None]
+    pieces = segments[owner, None, 0] * (1 - share) + segments[owner, None, 1] * share
+    return pieces[drawn].astype(np.float32)
