@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from hjepa.agent import Agent
+from hjepa.listener import Listener
 from hjepa.planning import LevelPlanner, make_hierarchy
+from hjepa.telling import Mind, Seen, Teller
 from planners.hierarchy import Session
-from planners.landmarks import NONE
-from planners.trace import Decision, LevelView
+from planners.trace import Decision
+from planners.trajectories import TrajectoryPlanner
 
 Points = NDArray[np.float32]
 
@@ -26,6 +29,8 @@ class Actor:
         levels: levels to plan with, counted from the finest; all by default.
         planners: overrides what plans at each level, the finest first (see :class:`hjepa.planning.PlanningConfig`).
         seed: of the planners' randomness.
+        watch: listens to the planners of a batch of one, so that :meth:`view` can tell how each plan was found. The
+            plans are the same.
 
     Attributes:
         fresh: whether the newest action was the first of a new decision.
@@ -37,27 +42,32 @@ class Actor:
         levels: int | None = None,
         planners: tuple[LevelPlanner, ...] | None = None,
         seed: int = 0,
+        *,
+        watch: bool = False,
     ) -> None:
-        self.agent, self.stack = agent, agent.stack
+        self.agent, self.stack, self.seed = agent, agent.stack, seed
         self.levels = len(agent.stack) if levels is None else levels
         planning = agent.experiment.planning
         self.config = planning if planners is None else replace(planning, planners=planners)
         self.generator = torch.Generator(self.stack.scale.device).manual_seed(seed)
-        self.planner = make_hierarchy(self.stack, agent.graphs, self.config, self.levels, self.generator)
+        self.planner = make_hierarchy(self.stack, agent.graphs, self.config, self.levels, self.generator, agent.policy)
+        self.listeners = {k: Listener(self._elites(k)) for k in range(1, self.levels + 1)} if watch else {}
         self.session: Session | None = None
         self.fresh = False
 
-    @torch.no_grad()
     def begin(self, goals: Points) -> None:
-        """Starts new episodes with [B, O] goals."""
-        states = self.stack.encode_all(self._tensor(goals))
-        if self.levels == 1:
-            points = [self.planner.controller.measure(states[0])]
-        else:
-            points = self.planner.embed(states[: self.levels])
-        self.session = self.planner.start(points)
+        """Starts new episodes with [B, O] goals.
+
+        Raises:
+            ValueError: for several episodes where the planners are watched.
+        """
+        if self.listeners and len(goals) != 1:
+            raise ValueError(f"Actor(watch=True) watches one episode at a time, not {len(goals)}")
+        self._goals = self._see(goals)
+        self.session = self._start(self._goals)
+        self._teller = Teller(self.agent, self.config, self.levels, self.listeners)
         self._queue: list[Points] = []
-        self._plan: Tensor | None = None
+        self._mind: Mind | None = None
 
     def act(self, observations: Points, active: NDArray[np.bool_] | None = None) -> Points:
         """[B, O] observations to the [B, A] actions of one world step; plans anew every ``commit`` steps.
@@ -69,44 +79,84 @@ class Actor:
         Raises:
             RuntimeError: before :meth:`begin`.
         """
-        if self.session is None:
-            raise RuntimeError("Actor.begin(goals) must come before act()")
+        session = self._running("act()")
         self.fresh = not self._queue
         if self.fresh:
-            self._decide(self._tensor(observations), active)
+            elapsed = 0.0 if self._mind is None else float(self.config.commit)
+            self._mind = self._decide(self._see(observations), self._goals, session, elapsed, active)
+            actions = self._mind.plan.actions[:, : self.config.commit]
+            self._queue = [action.cpu().numpy() for action in actions.unbind(1)]
         return self._queue.pop(0)
 
-    @torch.no_grad()
-    def _decide(self, observations: Tensor, active: NDArray[np.bool_] | None) -> None:
-        assert self.session is not None
-        states = self.stack.encode_all(observations)[: self.levels]
-        elapsed = 0.0 if self._plan is None else float(self.config.commit)
-        plan = self.planner.plan(states, self.session, elapsed=elapsed, active=active, generator=self.generator)
-        self._plan = plan.states
-        self._queue = [actions.cpu().numpy() for actions in plan.actions[:, : self.config.commit].unbind(1)]
-
     def view(self, step: int, problem: int = 0) -> Decision:
-        """What the hierarchy has in mind for one episode, decoded for people."""
-        assert self.session is not None and self._plan is not None
-        levels = [self._level_one(problem)]
-        for k in range(2, self.levels + 1):
-            levels.append(self._level_view(k, problem))
-        return Decision(step, tuple(levels), tuple(self.session.events[problem]))
+        """What the hierarchy has in mind for one episode, decoded for people.
+
+        Raises:
+            RuntimeError: before the first :meth:`act` of an episode.
+        """
+        self._running("view()")
+        if self._mind is None:
+            raise RuntimeError("Actor.act(observations) must come before view()")
+        return self._teller.decision(self._mind, step, problem)
+
+    def plan_from(self, observation: Points, problem: int = 0) -> Decision:
+        """What would be planned from another place towards the present goal; the episode takes no notice.
+
+        Args:
+            observation: [O] what would be seen there.
+            problem: whose goal.
+        """
+        self._running("plan_from()")
+        seen, goal = self._see(np.asarray(observation)[None]), self._goals.of(problem)
+        with self._aside():
+            mind = self._decide(seen, goal, self._start(goal))
+        return Teller(self.agent, self.config, self.levels).decision(mind, step=0)
 
     @torch.no_grad()
-    def _level_one(self, problem: int) -> LevelView:
-        assert self._plan is not None
-        points = self.stack.decode(self._plan[problem]).cpu().numpy()
-        return LevelView(points, points[-1])
+    def _decide(
+        self,
+        here: Seen,
+        goals: Seen,
+        session: Session,
+        elapsed: float = 0.0,
+        active: NDArray[np.bool_] | None = None,
+    ) -> Mind:
+        states = here.states[: self.levels]
+        plan = self.planner.plan(states, session, elapsed=elapsed, active=active, generator=self.generator)
+        planned = session.size if active is None else int(active.sum())
+        return Mind(here, goals, session, plan, planned)
 
-    def _level_view(self, k: int, problem: int) -> LevelView:
-        assert self.session is not None
-        track = self.session.track(k, problem)
-        states = torch.from_numpy(track.path.states).to(self.stack.scale.device)
-        points = self.stack.decode(states, k).cpu().numpy()
-        known = track.path.landmarks != NONE  # what was observed there is truer than what can be decoded
-        points[known] = self.agent.graphs[k].observations[track.path.landmarks[known]]
-        return LevelView(points[track.at :], points[track.carrot], int(track.age), track.path.expanded)
+    @torch.no_grad()
+    def _start(self, goals: Seen) -> Session:
+        """Short-term memory in which nothing but the goals is known."""
+        if self.levels == 1:
+            return self.planner.start([self.planner.controller.measure(goals.states[0])])
+        return self.planner.start(self.planner.embed(goals.states[: self.levels]))
 
-    def _tensor(self, observations: Points) -> Tensor:
-        return torch.as_tensor(observations, dtype=torch.float32, device=self.stack.scale.device)
+    @torch.no_grad()
+    def _see(self, observations: Points) -> Seen:
+        places = np.asarray(observations, np.float32)
+        return Seen(places, self.stack.encode_all(torch.as_tensor(places, device=self.stack.scale.device)))
+
+    @contextmanager
+    def _aside(self) -> Iterator[None]:
+        """Lets the planners draw from their first random numbers, and then go on as if nothing had been drawn."""
+        state = self.generator.get_state()
+        self.generator.manual_seed(self.seed)
+        try:
+            yield
+        finally:
+            self.generator.set_state(state)
+
+    def _running(self, what: str) -> Session:
+        if self.session is None:
+            raise RuntimeError(f"Actor.begin(goals) must come before {what}")
+        return self.session
+
+    def _elites(self, k: int) -> int | None:
+        """What the planner of a level calls its elites, if it has any."""
+        path_planner = self.planner.levels[k - 2].planner if k > 1 else None
+        planner = (
+            path_planner.planner if isinstance(path_planner, TrajectoryPlanner) else self.planner.controller.planner
+        )
+        return getattr(planner, "elites", None)
