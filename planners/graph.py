@@ -167,6 +167,7 @@ class PathResult:
         cost: source cost + path + target cost; infinite if there is none.
         expanded: how many nodes were expanded.
         order: [min(expanded, N)] the nodes in the order in which they were expanded.
+        came_from: [min(expanded, N)] number of the earlier expansion from which each was reached; -1 for sources.
         complete: false where the bound on expansions ended the search.
     """
 
@@ -176,6 +177,7 @@ class PathResult:
     cost: float
     expanded: int
     order: Ints
+    came_from: Ints
     complete: bool
 
 
@@ -207,7 +209,7 @@ class SearchWorkspace:
 
     def __init__(self, num_nodes: int) -> None:
         nodes, heap = np.zeros(num_nodes, NODE), np.empty(num_nodes, ENTRY)
-        self.memory = Memory(nodes, heap, np.empty(num_nodes, np.int32))
+        self.memory = Memory(nodes, heap, np.empty(num_nodes, np.int32), np.empty(num_nodes, np.int32))
         self.num_nodes = num_nodes
         self.searches = 0
 
@@ -270,8 +272,9 @@ def shortest_path(
     number = space.begin(graph.num_nodes)
     expanded, best, cost, complete = search(question, end, end_costs, space.memory, number)
     nodes, edges = trace(space.memory.nodes, best)
-    order = space.memory.order[: min(expanded, graph.num_nodes)].copy()
-    return PathResult(best >= 0, nodes, edges, cost, expanded, order, complete)
+    seen = min(expanded, graph.num_nodes)
+    order, came_from = space.memory.order[:seen].copy(), space.memory.came_from[:seen].copy()
+    return PathResult(best >= 0, nodes, edges, cost, expanded, order, came_from, complete)
 
 
 def bounded_distances(

@@ -22,7 +22,7 @@ Reals = NDArray[np.floating]
 
 
 # What a search knows of a node: 64 bytes, one line of the processor's cache. The fields up to ``place`` hold only if
-# ``stamp`` is the search's number, ``goal_cost`` only if ``goal_stamp`` is.
+# ``stamp`` is the search's number, ``goal_cost`` only if ``goal_stamp`` is; ``rank`` only once it was expanded.
 NODE = np.dtype(
     [
         ("stamp", np.int64),
@@ -33,18 +33,26 @@ NODE = np.dtype(
         ("place", np.int32),
         ("goal_stamp", np.int64),
         ("goal_cost", np.float64),
-        ("unused", np.int64),
+        ("rank", np.int64),
     ]
 )
 ENTRY = np.dtype([("key", np.float64), ("node", np.int64)])
 
 
 class Memory(NamedTuple):
-    """Working memory of a search: [N] nodes, [N] entries of the heap, [N] nodes in the order of their expansion."""
+    """Working memory of a search.
+
+    Attributes:
+        nodes: [N] what is known of each.
+        heap: [N] its entries.
+        order: [N] nodes in the order of their expansion.
+        came_from: [N] number in that order from which each was reached; -1 for the sources.
+    """
 
     nodes: NDArray[np.void]
     heap: NDArray[np.void]
     order: Ints
+    came_from: Ints
 
 
 class Question(NamedTuple):
@@ -145,7 +153,7 @@ def search(question, goals, goal_costs, memory, number):  # type: ignore[no-unty
     """Best-first search; returns nodes expanded, the best goal node (or -1), its cost, and whether it was finished."""
     # Local names: numba counts references on every access to a field that is an array.
     indptr, targets, costs, extra, sources, source_costs, embedding, goal, weight, bound, max_expanded = question
-    nodes, heap, order = memory
+    nodes, heap, order, came_from = memory
     _mark_goals(nodes, number, goals, goal_costs)
     size, expanded, best, best_cost, priced = 0, 0, -1, np.inf, len(extra) > 0
     for index in range(len(sources)):
@@ -160,6 +168,9 @@ def search(question, goals, goal_costs, memory, number):  # type: ignore[no-unty
         size -= 1
         if expanded < len(order):
             order[expanded] = node
+            parent = nodes[node].parent
+            came_from[expanded] = nodes[parent].rank if parent >= 0 else -1
+            nodes[node].rank = expanded
         expanded += 1
         cost = nodes[node].cost
         if nodes[node].goal_stamp == number and cost + nodes[node].goal_cost <= bound:

@@ -7,38 +7,19 @@ has no path, rejects the edge that the level above relied on, and the level abov
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from planners.base import Box, Budget, Dynamics, Plan, Planner
+from planners.base import Box, Budget, Dynamics, Plan, Planner, Recorder
 from planners.landmarks import NONE, Path, PathPlanner, Query, Target
+from planners.session import Embed, Floats, Pursuit, Session, Spent, SubgoalCost, Track
 
-Floats = NDArray[np.float32]
-Embed = Callable[[Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class SubgoalCost:
-    """Predicted time to a target, summed over the trajectory: what the level above asks of the level below.
-
-    Attributes:
-        measure: [..., D] states to [..., E] points whose distances are world steps.
-        target: [B, E] one target per problem.
-    """
-
-    measure: Embed
-    target: Tensor
-
-    def __call__(self, states: Tensor, actions: Tensor) -> Tensor:
-        """[B, ..., T+1, D] states to [B, ..., T+1] world steps."""
-        points = self.measure(states)
-        target = self.target.reshape(len(self.target), *[1] * (points.dim() - 2), -1)
-        return torch.linalg.vector_norm(points - target, dim=-1)
+__all__ = ["Controller", "HierarchicalPlanner", "PlanningLevel", "Session", "Spent", "SubgoalCost", "Track"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +34,7 @@ class PlanningLevel:
         off_path: the level plans again when the agent is further from its path than this, in world steps.
         reached: a state on the path counts as passed within this many world steps of it: the tolerance of the planner
             below, which would else see nothing left to do while this level waits.
+        guarded: whether there are places that its paths must not enter: where it then finds no path, it says so.
     """
 
     planner: PathPlanner
@@ -61,6 +43,7 @@ class PlanningLevel:
     patience: float
     off_path: float
     reached: float = 0.0
+    guarded: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,73 +55,16 @@ class Controller:
         dynamics: level 1's predictor.
         embed: level-1 states to the points of level 1's critic space.
         measure: level-1 states to the space of its targets (the critic of the level above).
+        surcharge: [..., D] level-1 states to the [...] world steps that a step there costs extra; None if none does.
+        forbidden: [..., D] level-1 states to [...] whether they are where the agent must not be; None if none is.
     """
 
     planner: Planner
     dynamics: Dynamics
     embed: Embed
     measure: Embed
-
-
-@dataclass
-class Track:
-    """How far one problem has come along one level's path."""
-
-    path: Path
-    purpose: object
-    at: int = 0
-    carrot: int = 1
-    best: float = np.inf
-    since: float = 0.0
-    age: float = 0.0
-
-
-@dataclass
-class Spent:
-    """What planning has cost so far, summed over problems.
-
-    Attributes:
-        expanded: per level, search nodes (level 1: candidate trajectories).
-        calls: per level, states passed through the level's predictor.
-        plans: per level, plans made.
-    """
-
-    expanded: dict[int, int] = field(default_factory=dict)
-    calls: dict[int, int] = field(default_factory=dict)
-    plans: dict[int, int] = field(default_factory=dict)
-
-    def add(self, level: int, expanded: int, calls: int, plans: int = 1) -> None:
-        """Counts one plan (or a batch of them) of one level."""
-        for counter, amount in ((self.expanded, expanded), (self.calls, calls), (self.plans, plans)):
-            counter[level] = counter.get(level, 0) + amount
-
-
-class Session:
-    """Short-term memory of the hierarchy for B problems: goals, paths, rejected edges, and what was spent.
-
-    Args:
-        goals: [B, E_k] the goals in every level's critic space, finest level first.
-        levels: number of levels, K.
-    """
-
-    def __init__(self, goals: list[Tensor], levels: int) -> None:
-        self.goals = goals
-        self.goal_points = [goal.cpu().numpy() for goal in goals]
-        self.size = len(goals[0])
-        self.tracks: list[list[Track | None]] = [[None] * self.size for _ in range(levels + 1)]
-        self.rejected: list[list[frozenset[int]]] = [[frozenset()] * self.size for _ in range(levels + 1)]
-        self.spent = Spent()
-        self.events: list[list[str]] = [[] for _ in range(self.size)]
-
-    def goal(self, problem: int) -> tuple[Floats, ...]:
-        """One problem's goal in every level's critic space, finest first."""
-        return tuple(points[problem] for points in self.goal_points)
-
-    def track(self, k: int, problem: int) -> Track:
-        """The present track of one level for one problem."""
-        track = self.tracks[k][problem]
-        assert track is not None
-        return track
+    surcharge: Embed | None = None
+    forbidden: Embed | None = None
 
 
 class HierarchicalPlanner:
@@ -150,6 +76,8 @@ class HierarchicalPlanner:
     """
 
     MAX_REPAIRS = 3
+    PIN_REACHED = 5.0
+    """World steps from a pin at which it counts as reached: about what the agent goes between two decisions."""
 
     def __init__(self, controller: Controller, levels: list[PlanningLevel]) -> None:
         self.controller, self.levels = controller, levels
@@ -176,6 +104,7 @@ class HierarchicalPlanner:
         active: NDArray[np.bool_] | None = None,
         budget: Budget = Budget(),
         generator: torch.Generator | None = None,
+        recorders: Mapping[int, Recorder] | None = None,
     ) -> Plan:
         """One decision for every problem: level 1's plan towards the subgoals that the levels above hand down.
 
@@ -187,27 +116,71 @@ class HierarchicalPlanner:
                 does, the plan is a single step long.
             budget: of level 1's planner.
             generator: randomness of level 1's planner.
+            recorders: by level, what listens to its planner; for a single problem only.
+
+        Raises:
+            ValueError: for recorders where there are several problems.
         """
-        session.events = [[] for _ in range(session.size)]
+        recorders = _of_one_problem(recorders or {}, session.size)
+        session.turn()
         problems = np.arange(session.size) if active is None else np.flatnonzero(active)
         if not len(problems):
             return _idle(self.controller.dynamics, states[0])
         if self.levels:
             here = [point.cpu().numpy() for point in self.embed(states)]
-            self._descend(states, here, session, problems.tolist(), elapsed)
+            self._let_go(here, session, problems.tolist())
+            self._descend(states, here, session, problems.tolist(), elapsed, recorders)
             points = np.stack([self._handed_down(session, 2, b).point for b in problems.tolist()])
             target = torch.as_tensor(points).to(states[0])
         else:
             target = session.goals[0][problems]
-        cost = SubgoalCost(self.controller.measure, target)
+        cost = SubgoalCost(self.controller.measure, target, self.controller.surcharge)
         plan = self.controller.planner.plan(
-            self.controller.dynamics, cost, states[0][problems], budget=budget, generator=generator
-        )
+            self.controller.dynamics, cost, states[0][problems], budget=budget, generator=generator,
+            recorder=recorders.get(1),
+        )  # fmt: skip
         session.spent.add(1, plan.model_calls // max(1, plan.actions.shape[1]), plan.model_calls, len(problems))
+        session.pursuit = Pursuit(cost, plan.states, problems)
+        self._watch(session.pursuit, session)
         return plan if len(problems) == session.size else _spread(plan, problems, session.size)
 
+    def terms(self, k: int, session: Session, problem: int) -> dict[str, float]:
+        """The energy of a level's newest plan by term, for one problem; world steps.
+
+        Level 1: ``distance to subgoal`` and ``zones`` (the surcharge), each summed over the predicted states. Levels
+        above: ``to next state`` and ``rest of the path``, and what is paid on the rest of it by name
+        (:attr:`planners.landmarks.Path.surcharges`). Nothing for a problem that was not planned for.
+        """
+        if k == 1:
+            return {} if session.pursuit is None else session.pursuit.terms(problem)
+        track = session.tracks[k][problem]
+        return {} if track is None else track.terms()
+
+    def _watch(self, pursuit: Pursuit, session: Session) -> None:
+        """Tells where level 1 is about to enter a forbidden place."""
+        if self.controller.forbidden is None:
+            return
+        entering = self.controller.forbidden(pursuit.states[:, 1:]).any(-1).cpu().numpy()
+        for b in pursuit.problems[entering].tolist():
+            session.events[b].append("guardrail 1")
+
+    def _let_go(self, here: list[Floats], session: Session, problems: list[int]) -> None:
+        """Lets go of the pins that are reached."""
+        for k in range(2, len(self) + 1):
+            for b in problems:
+                pin = session.pins[k][b]
+                if pin is not None and _apart(pin, k, b, here) <= self.PIN_REACHED:
+                    session.release(k, b)
+                    session.events[b].append(f"pin-reached {k}")
+
     def _descend(
-        self, states: list[Tensor], here: list[Floats], session: Session, problems: list[int], elapsed: float
+        self,
+        states: list[Tensor],
+        here: list[Floats],
+        session: Session,
+        problems: list[int],
+        elapsed: float,
+        recorders: Mapping[int, Recorder],
     ) -> None:
         """Brings the paths of all levels up to date, from the top, and repairs them from below."""
         pending = problems
@@ -215,7 +188,7 @@ class HierarchicalPlanner:
             failed: set[int] = set()
             for k in range(len(self), 1, -1):
                 stale = [b for b in pending if self._stale(k, b, here[k - 1][b], session, 0.0 if repair else elapsed)]
-                failed |= self._replan(k, stale, states, here, session)
+                failed |= self._replan(k, stale, states, here, session, recorders.get(k))
             pending = sorted(failed)
             if not pending:
                 return
@@ -225,6 +198,10 @@ class HierarchicalPlanner:
         track, level = session.tracks[k][b], self.levels[k - 2]
         if track is None or track.purpose != self._purpose(session, k, b):
             return True
+        if session.held(k, b):
+            track.age += elapsed
+            track.distance = float(np.linalg.norm(track.path.embedding[track.next] - here))
+            return False
         if not self._follow(track, level, here, elapsed):
             return False
         if track.since > level.patience:
@@ -241,8 +218,8 @@ class HierarchicalPlanner:
             track.at += 1
         track.age += elapsed
         track.carrot = max(min(track.at + 1, last), self._ahead(path, track.at, level.lookahead))
-        distance = float(np.linalg.norm(path.embedding[min(track.at + 1, last)] - here))
-        remaining = float(path.arrival[last] - path.arrival[min(track.at + 1, last)]) + distance
+        track.distance = float(np.linalg.norm(path.embedding[track.next] - here))
+        remaining = float(path.arrival[last] - path.arrival[track.next]) + track.distance
         if remaining < track.best - 1.0:
             track.best, track.since = remaining, 0.0
         else:
@@ -255,18 +232,24 @@ class HierarchicalPlanner:
         return int(np.searchsorted(path.arrival, path.arrival[at] + lookahead, side="right")) - 1
 
     def _purpose(self, session: Session, k: int, b: int) -> object:
-        """What a track is for: the goal, or one state of the present path of the level above."""
+        """What a track is for: the goal, a pin, or one state of the present path of the level above."""
         if k == len(self):
             return "goal"
+        pin = session.pins[k + 1][b]
+        if pin is not None:
+            return pin
         above = session.track(k + 1, b)
         return (above.path, above.carrot)
 
     def _handed_down(self, session: Session, k: int, b: int) -> Target:
         """The target that level ``k`` hands to the level below it."""
+        pin = session.pins[k][b]
+        if pin is not None:
+            return pin
         track = session.track(k, b)
         path = track.path
         if path.final and track.carrot == len(path.arrival) - 1:
-            return Target(path.embedding[track.carrot], goal=session.goal(b))
+            return Target(path.embedding[track.carrot], goal=track.target.goal)
         landmark = self.levels[k - 2].planner.below(int(path.landmarks[track.carrot]))
         return Target(path.embedding[track.carrot], landmark)
 
@@ -276,26 +259,41 @@ class HierarchicalPlanner:
             return Target(session.goal_points[k - 1][b], goal=session.goal(b))
         return self._handed_down(session, k + 1, b)
 
-    def _replan(self, k: int, stale: list[int], states: list[Tensor], here: list[Floats], session: Session) -> set[int]:
+    def _replan(
+        self,
+        k: int,
+        stale: list[int],
+        states: list[Tensor],
+        here: list[Floats],
+        session: Session,
+        recorder: Recorder | None,
+    ) -> set[int]:
         """Plans anew at one level; returns the problems for which the level above must think again."""
         if not stale:
             return set()
         level, failed = self.levels[k - 2], set()
         present = states[k - 1][stale].cpu().numpy()
+        targets = [self._target(session, k, b) for b in stale]
         queries = [
-            Query(state, tuple(point[b] for point in here), self._target(session, k, b), session.rejected[k][b])
-            for b, state in zip(stale, present, strict=True)
+            Query(state, tuple(point[b] for point in here), target, session.rejected[k][b])
+            for b, state, target in zip(stale, present, targets, strict=True)
         ]
-        for b, path in zip(stale, level.planner.paths(queries), strict=True):
-            track = Track(path, self._purpose(session, k, b))
+        for b, target, path in zip(stale, targets, level.planner.paths(queries, recorder), strict=True):
+            track = Track(path, self._purpose(session, k, b), target)
             self._follow(track, level, here[k - 1][b], 0.0)
             session.tracks[k][b] = track
             session.spent.add(k, path.expanded, path.calls)
             session.events[b].append(f"replan {k}")
-            if not path.found and k < len(self) and self._reject(session, k + 1, b):
+            if not path.found and self._blame(level, k, b, session):
                 session.tracks[k + 1][b] = None
                 failed.add(b)
         return failed
+
+    def _blame(self, level: PlanningLevel, k: int, b: int, session: Session) -> bool:
+        """What a level says that found no path; true where the one above rejects an edge for it, and not a pin."""
+        if level.guarded:
+            session.events[b].append(f"guardrail {k}")
+        return k < len(self) and not session.held(k + 1, b) and self._reject(session, k + 1, b)
 
     def _reject(self, session: Session, k: int, b: int) -> bool:
         """Marks the edges that one problem is on, so that the next path avoids them; false where there are none new."""
@@ -306,6 +304,18 @@ class HierarchicalPlanner:
         session.rejected[k][b] = session.rejected[k][b] | worn
         session.events[b].append(f"rejected {k}")
         return True
+
+
+def _of_one_problem(recorders: Mapping[int, Recorder], problems: int) -> Mapping[int, Recorder]:
+    if recorders and problems != 1:
+        raise ValueError(f"recorders listen to a session of one problem; this one has {problems}")
+    return recorders
+
+
+def _apart(pin: Target, k: int, b: int, here: list[Floats]) -> float:
+    """World steps between one problem and level ``k``'s pin, by the finest critic that knows the pin."""
+    place, point = (here[k - 1][b], pin.point) if pin.goal is None else (here[0][b], pin.goal[0])
+    return float(np.linalg.norm(place - point))
 
 
 def _idle(dynamics: Dynamics, start: Tensor) -> Plan:

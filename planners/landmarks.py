@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
@@ -9,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from planners.base import Recorder
 from planners.graph import PathResult, SearchGraph, SearchWorkspace, reachable, shortest_path
 from planners.neighbors import NeighborIndex
 
@@ -25,15 +27,16 @@ def attachment(landmarks: Ints) -> Ints:
     return DIRECT - 1 - landmarks
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Target:
-    """Where one problem's path should lead.
+    """Where one problem's path should lead. Two targets are equal only if they are the same one.
 
     Attributes:
         point: [E'] in the space that measures arrival: the critic of the level above (at the top, the level's own);
             distances there are world steps.
         landmark: the same as a landmark of the planning level, if it is one; else -1.
-        goal: the final goal in every level's critic space, finest first, if the target is the goal; else None.
+        goal: where the target is a place to stay at (the final goal, or a pin): that place in every level's critic
+            space, finest first; else None.
     """
 
     point: Floats
@@ -70,11 +73,14 @@ class Path:
         edges: [n] numbers of the ways between them, by which they can be rejected; -1 where there is no such number.
             For landmarks: the graph's edges, -2 for the straight way to a near goal, and -3 - i for the ways between
             landmark i and a place that is none.
-        final: whether the last state is the final goal.
+        final: whether the last state is the target's goal.
         found: false where no way was found, and the path is only a guess.
         expanded: search nodes or candidates that it took.
         calls: states passed through the level's predictor and critic.
         order: [m] landmarks in the order of their expansion, for a viewer.
+        came_from: [m] from which earlier entry of ``order`` the search came to each of them; -1 where it began.
+        surcharges: [n] world steps that each way costs on top of its time, by what they are paid for: ``zones`` are
+            what is dear or forbidden, ``rejected`` what did not work before.
     """
 
     states: Floats
@@ -87,13 +93,15 @@ class Path:
     expanded: int = 0
     calls: int = 0
     order: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    came_from: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    surcharges: Mapping[str, Floats] = field(default_factory=dict)
 
 
 class PathPlanner(Protocol):
     """Plans one level's way to a target, for several problems at once."""
 
-    def paths(self, queries: list[Query]) -> list[Path]:
-        """One path per query."""
+    def paths(self, queries: list[Query], recorder: Recorder | None = None) -> list[Path]:
+        """One path per query; a recorder hears what the planner of predicted states does, if there is one."""
         ...
 
     def below(self, landmark: int) -> int:
@@ -114,6 +122,7 @@ class LandmarkGraph:
         below: [L] the same places as landmarks of the level below (at level 2: as remembered observations).
         graph: edges, their costs in world steps.
         stride: world steps of one prediction.
+        tolls: [E] what part of an edge's cost is no time, but paid for where it leads; world steps. None for none.
     """
 
     level: int
@@ -124,6 +133,7 @@ class LandmarkGraph:
     below: Ints
     graph: SearchGraph
     stride: int
+    tolls: Floats | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +161,8 @@ class LandmarkPlanner:
 
     MIN_ENTRIES = 3
     DOUBLINGS = 4
+    TOLL_DOUBLINGS = 16
+    """Where there are tolls, the nearest entry may be dear, and is still better than one behind a wall."""
 
     def __init__(
         self,
@@ -172,8 +184,8 @@ class LandmarkPlanner:
         """See :class:`PathPlanner`; level 1 has no landmarks."""
         return NONE if self.finer is None or landmark == NONE else int(self.landmarks.below[landmark])
 
-    def paths(self, queries: list[Query]) -> list[Path]:
-        """See :class:`PathPlanner`."""
+    def paths(self, queries: list[Query], recorder: Recorder | None = None) -> list[Path]:
+        """See :class:`PathPlanner`. Nothing is recorded: ``order`` and ``came_from`` tell of the search."""
         return [self._path(query) for query in queries]
 
     def entries(self, points: tuple[Floats, ...], leaving: bool = False) -> tuple[Ints, Floats, int]:
@@ -187,7 +199,7 @@ class LandmarkPlanner:
             return *self._near(self._embedded, points[self.landmarks.level - 1]), 0
         begins, begin_costs, expanded = self.finer.entries(points, leaving)
         graph = self.finer.landmarks.graph.reversed() if leaving else self.finer.landmarks.graph
-        for doubling in range(self.DOUBLINGS):
+        for doubling in range(self.DOUBLINGS if self.landmarks.tolls is None else self.TOLL_DOUBLINGS):
             limit = self.attach * 2**doubling
             nodes, costs = reachable(graph, begins, begin_costs, limit, workspace=self.finer.workspace)
             expanded += len(nodes)
@@ -230,6 +242,8 @@ class LandmarkPlanner:
         graph, own, goal = self.landmarks, self.landmarks.level - 1, query.target.goal
         states, points = [query.state[None], graph.states[nodes]], [query.points[own][None], graph.embedding[nodes]]
         legs = [np.zeros(1, np.float32), np.full(min(1, len(nodes)), entry, np.float32), graph.graph.costs[edges]]
+        if graph.tolls is not None:
+            legs[-1] = legs[-1] - graph.tolls[edges]
         landmarks, numbers = [np.full(1, NONE), nodes], [attachment(nodes[:1]), np.asarray(edges)]
         if goal is not None:
             states.append(states[-1][-1:] if len(nodes) else states[0])
@@ -238,17 +252,27 @@ class LandmarkPlanner:
             legs.append(np.full(1, np.linalg.norm(goal[own] - last)))
             landmarks.append(np.full(1, NONE))
             numbers.append(attachment(nodes[-1:]) if len(nodes) else np.full(1, DIRECT))
+        ways = np.concatenate(numbers).astype(np.int64)
         return Path(
             states=np.concatenate(states),
             embedding=np.concatenate(points),
             arrival=np.cumsum(np.concatenate(legs)).astype(np.float32),
             landmarks=np.concatenate(landmarks),
-            edges=np.concatenate(numbers).astype(np.int64),
+            edges=ways,
             final=goal is not None,
             found=result is None or result.found,
             expanded=attached + (0 if result is None else result.expanded),
             order=np.empty(0, np.int64) if result is None else result.order.astype(np.int64),
+            came_from=np.empty(0, np.int64) if result is None else result.came_from.astype(np.int64),
+            surcharges=self._surcharges(ways, query.rejected),
         )
+
+    def _surcharges(self, ways: Ints, rejected: frozenset[int]) -> dict[str, Floats]:
+        """What is paid on ways, by their numbers."""
+        zones, edges = np.zeros(len(ways), np.float32), ways >= 0
+        if self.landmarks.tolls is not None:
+            zones[edges] = self.landmarks.tolls[ways[edges]]
+        return {"zones": zones, "rejected": np.where(np.isin(ways, list(rejected)), self.penalty, 0).astype(np.float32)}
 
     def _ends(self, target: Target) -> tuple[Ints, Floats, int]:
         if target.goal is not None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from planners.astar import SearchGoal
-from planners.base import AnyDynamics, Cost, Plan, Planner
+from planners.base import AnyDynamics, Cost, Plan, Planner, Recorder
 from planners.landmarks import NONE, Path, Query
 from planners.support import Support
 
@@ -54,15 +54,15 @@ class TrajectoryPlanner:
         """There are no landmarks."""
         return NONE
 
-    def paths(self, queries: list[Query]) -> list[Path]:
-        """One path per query, all planned in one batch."""
+    def paths(self, queries: list[Query], recorder: Recorder | None = None) -> list[Path]:
+        """One path per query, all planned in one batch, which the recorder hears of."""
         device = self.generator.device
         start = torch.as_tensor(np.stack([query.state for query in queries]), device=device)
         target = torch.as_tensor(np.stack([query.target.point for query in queries]), device=device)
         # What a problem has rejected travels with its goal: a cost knows its problem by that alone.
         goal = torch.cat([target, self._rejected(queries)], -1)
         cost: Cost = SearchGoal(goal, self._cost_to_go, self.tolerance, self._distance)
-        plan = self.planner.plan(self.dynamics, cost, start, generator=self.generator)
+        plan = self.planner.plan(self.dynamics, cost, start, generator=self.generator, recorder=recorder)
         with torch.no_grad():
             points = self.embed(plan.states)
             apart = torch.linalg.vector_norm(self.measure(plan.states) - target.unsqueeze(1), dim=-1).cpu().numpy()

@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from planners.base import Box, Budget, Plan, rollout
+from planners.base import Box, Budget, Plan, Recorder, rollout
 from planners.graph import SearchGraph, bounded_distances
 from planners.hierarchy import Controller, HierarchicalPlanner, PlanningLevel, Session, SubgoalCost
 from planners.landmarks import DIRECT, NONE, LandmarkGraph, LandmarkPlanner, Path, PathPlanner, Query
@@ -205,7 +205,7 @@ class Nowhere:
     def below(self, landmark: int) -> int:
         return NONE
 
-    def paths(self, queries: list[Query]) -> list[Path]:
+    def paths(self, queries: list[Query], recorder: Recorder | None = None) -> list[Path]:
         self.queries += queries
         return [straight(query, self.found) for query in queries]
 
@@ -267,7 +267,7 @@ def listen(planner: Any, queries: list[Query]) -> None:
     """Keeps the questions that a path planner is asked."""
     answer = planner.paths
 
-    def paths(asked: list[Query]) -> list[Path]:
+    def paths(asked: list[Query], recorder: Recorder | None = None) -> list[Path]:
         queries.extend(asked)
         return answer(asked)
 
@@ -324,7 +324,7 @@ class Limited:
     def below(self, landmark: int) -> int:
         return self.planner.below(landmark)
 
-    def paths(self, queries: list[Query]) -> list[Path]:
+    def paths(self, queries: list[Query], recorder: Recorder | None = None) -> list[Path]:
         found = self.planner.paths(queries)
         return [replace(path, found=path.found and path.arrival[-1] <= self.longest) for path in found]
 
@@ -357,7 +357,7 @@ class Replanned:
     def below(self, landmark: int) -> int:
         return NONE
 
-    def paths(self, queries: list[Query]) -> list[Path]:
+    def paths(self, queries: list[Query], recorder: Recorder | None = None) -> list[Path]:
         self.asked += queries
         return [replace(straight(query, level=3), edges=np.array([len(self.asked)])) for query in queries]
 
@@ -429,7 +429,7 @@ class Satisfied:
     def below(self, landmark: int) -> int:
         return NONE
 
-    def paths(self, queries: list[Query]) -> list[Path]:
+    def paths(self, queries: list[Query], recorder: Recorder | None = None) -> list[Path]:
         return [self.path(query) for query in queries]
 
     def path(self, query: Query) -> Path:
