@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from viz.viewer.document import Document
+from viz.viewer.document import Document, Point
 from viz.viewer.messages import (
     Began,
     Edited,
@@ -20,6 +20,9 @@ from viz.viewer.messages import (
     Stepped,
 )
 from viz.viewer.recording import Recording
+
+MOST_FIELDS = 64
+FieldKey = tuple[FieldName, int, str, Point | None]
 
 
 class Run:
@@ -40,7 +43,7 @@ class Run:
         self.levels: tuple[LevelFacts, ...] = ()
         self.forks: tuple[Fork, ...] = ()
         self.probe: Probed | None = None
-        self._fields: dict[tuple[FieldName, int], Field] = {}
+        self._fields: dict[FieldKey, Field] = {}
 
     @property
     def last(self) -> int:
@@ -49,14 +52,21 @@ class Run:
 
     def field(self, name: FieldName, level: int, document: Document) -> Field | None:
         """A field, if it is known for just this document: its map version, and for a heat map its goal."""
-        field = self._fields.get((name, level))
-        if field is None or field.version != document.version:
-            return None
-        return field if name != "heat" or field.goal == document.goal else None
+        return self._fields.get(_key(name, level, document.version, document.goal))
+
+    def fields(self) -> list[Field]:
+        """All fields that are known, whatever document they are for."""
+        return list(self._fields.values())
 
     def keep(self, field: Field) -> None:
-        """Keeps a field in the place of the one of its name and level."""
-        self._fields[field.name, field.level] = field
+        """Keeps a field; the oldest go when there are many."""
+        self._fields[_key(field.name, field.level, field.version, field.goal)] = field
+        while len(self._fields) > MOST_FIELDS:
+            del self._fields[next(iter(self._fields))]
+
+
+def _key(name: FieldName, level: int, version: str, goal: Point) -> FieldKey:
+    return name, level, version, goal if name == "heat" else None
 
 
 class Model:
