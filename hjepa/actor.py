@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from hjepa.agent import Agent
 from hjepa.listener import Listener
 from hjepa.planning import LevelPlanner, make_hierarchy
-from hjepa.telling import Mind, Seen, Teller
+from hjepa.telling import Mind, Pins, Seen, Teller
+from planners.base import Recorder
 from planners.hierarchy import Session
+from planners.landmarks import Target
 from planners.trace import Decision
 from planners.trajectories import TrajectoryPlanner
 
@@ -65,7 +68,8 @@ class Actor:
             raise ValueError(f"Actor(watch=True) watches one episode at a time, not {len(goals)}")
         self._goals = self._see(goals)
         self.session = self._start(self._goals)
-        self._teller = Teller(self.agent, self.config, self.levels, self.listeners)
+        self._teller = Teller(self.agent, self.config, self.planner, self.listeners)
+        self._pins: dict[tuple[int, int], Seen] = {}
         self._queue: list[Points] = []
         self._mind: Mind | None = None
 
@@ -82,8 +86,18 @@ class Actor:
         session = self._running("act()")
         self.fresh = not self._queue
         if self.fresh:
+            for listener in self.listeners.values():
+                listener.clear()
             elapsed = 0.0 if self._mind is None else float(self.config.commit)
-            self._mind = self._decide(self._see(observations), self._goals, session, elapsed, active)
+            self._mind = self._decide(
+                self._see(observations),
+                self._goals,
+                session,
+                self._pins,
+                elapsed=elapsed,
+                active=active,
+                recorders=self.listeners,
+            )
             actions = self._mind.plan.actions[:, : self.config.commit]
             self._queue = [action.cpu().numpy() for action in actions.unbind(1)]
         return self._queue.pop(0)
@@ -99,18 +113,51 @@ class Actor:
             raise RuntimeError("Actor.act(observations) must come before view()")
         return self._teller.decision(self._mind, step, problem)
 
+    def pin(self, level: int, place: Points | None, problem: int = 0) -> None:
+        """Sets a level's subgoal by hand: the levels below plan towards it until it is reached, or let go (None).
+
+        Args:
+            level: 2 or above.
+            place: [O] what would be seen there.
+            problem: whose subgoal.
+
+        Raises:
+            ValueError: for a level that hands no subgoal down.
+        """
+        session = self._running("pin()")
+        if place is None:
+            session.pin(level, problem, None)
+            return
+        seen = self._see(np.asarray(place)[None])
+        points = tuple(point[0].cpu().numpy() for point in self._points(seen))
+        session.pin(level, problem, Target(points[min(level, self.levels) - 1], goal=points))
+        self._pins[level, problem] = seen
+
+    def forget(self, level: int, problem: int = 0) -> None:
+        """Makes a level and those below plan anew at the next decision.
+
+        Raises:
+            ValueError: for a level that does not plan.
+        """
+        self._running("forget()").forget(level, problem)
+
     def plan_from(self, observation: Points, problem: int = 0) -> Decision:
-        """What would be planned from another place towards the present goal; the episode takes no notice.
+        """What would be planned from another place towards the present goal and pins; the episode takes no notice.
 
         Args:
             observation: [O] what would be seen there.
             problem: whose goal.
         """
-        self._running("plan_from()")
-        seen, goal = self._see(np.asarray(observation)[None]), self._goals.of(problem)
+        session, goal = self._running("plan_from()"), self._goals.of(problem)
+        aside, pins = self._start(goal), {}
+        for k in range(2, self.levels + 1):
+            pin = session.pins[k][problem]
+            if pin is not None:
+                aside.pin(k, 0, pin)
+                pins[k, 0] = self._pins[k, problem]
         with self._aside():
-            mind = self._decide(seen, goal, self._start(goal))
-        return Teller(self.agent, self.config, self.levels).decision(mind, step=0)
+            mind = self._decide(self._see(np.asarray(observation)[None]), goal, aside, pins)
+        return Teller(self.agent, self.config, self.planner).decision(mind, step=0)
 
     @torch.no_grad()
     def _decide(
@@ -118,20 +165,29 @@ class Actor:
         here: Seen,
         goals: Seen,
         session: Session,
+        pins: Pins,
+        *,
         elapsed: float = 0.0,
         active: NDArray[np.bool_] | None = None,
+        recorders: Mapping[int, Recorder] | None = None,
     ) -> Mind:
-        states = here.states[: self.levels]
-        plan = self.planner.plan(states, session, elapsed=elapsed, active=active, generator=self.generator)
+        plan = self.planner.plan(
+            here.states[: self.levels], session,
+            elapsed=elapsed, active=active, generator=self.generator, recorders=recorders,
+        )  # fmt: skip
         planned = session.size if active is None else int(active.sum())
-        return Mind(here, goals, session, plan, planned)
+        return Mind(here, goals, session, plan, planned, pins)
 
-    @torch.no_grad()
     def _start(self, goals: Seen) -> Session:
         """Short-term memory in which nothing but the goals is known."""
+        return self.planner.start(self._points(goals))
+
+    @torch.no_grad()
+    def _points(self, seen: Seen) -> list[Tensor]:
+        """[B, E_k] places in every level's critic space; for one level alone, in the space of its goals."""
         if self.levels == 1:
-            return self.planner.start([self.planner.controller.measure(goals.states[0])])
-        return self.planner.start(self.planner.embed(goals.states[: self.levels]))
+            return [self.planner.controller.measure(seen.states[0])]
+        return self.planner.embed(seen.states[: self.levels])
 
     @torch.no_grad()
     def _see(self, observations: Points) -> Seen:

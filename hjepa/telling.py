@@ -16,7 +16,7 @@ from hjepa.agent import Agent
 from hjepa.listener import Decode, Listener
 from hjepa.planning import PlanningConfig
 from planners.base import Plan
-from planners.hierarchy import Session, Track
+from planners.hierarchy import HierarchicalPlanner, Session, Track
 from planners.landmarks import NONE, Path
 from planners.trace import Decision, Expansion, Floats, LevelView, Points, Work
 
@@ -92,6 +92,10 @@ class Seen:
         return Seen(self.observations[one], [states[one] for states in self.states])
 
 
+Pins = Mapping[tuple[int, int], Seen]
+"""By level and problem, the places of subgoals that were set by hand, now or before."""
+
+
 @dataclass(frozen=True, eq=False)
 class Mind:
     """One decision for B problems.
@@ -102,6 +106,7 @@ class Mind:
         session: the hierarchy's short-term memory, after the decision.
         plan: of level 1.
         planned: problems that were planned for.
+        pins: see :data:`Pins`; the session knows which are in force.
     """
 
     here: Seen
@@ -109,6 +114,7 @@ class Mind:
     session: Session
     plan: Plan
     planned: int
+    pins: Pins
 
 
 @final
@@ -118,7 +124,7 @@ class Teller:
     Args:
         agent: whose.
         config: how it plans.
-        levels: how many of its levels do.
+        planner: its hierarchy.
         listeners: by level, to what is told during a decision; none where nobody watches.
     """
 
@@ -126,17 +132,17 @@ class Teller:
         self,
         agent: Agent,
         config: PlanningConfig,
-        levels: int,
+        planner: HierarchicalPlanner,
         listeners: Mapping[int, Listener] = MappingProxyType({}),
     ) -> None:
-        self.agent, self.stack, self.config, self.levels = agent, agent.stack, config, levels
-        self.listeners = listeners
+        self.agent, self.stack, self.config = agent, agent.stack, config
+        self.planner, self.listeners = planner, listeners
         self._origins: dict[tuple[int, int], tuple[Path, Points]] = {}
 
     @torch.no_grad()
     def decision(self, mind: Mind, step: int, problem: int = 0) -> Decision:
         """A decision taken at a world step, for one problem."""
-        upper = [self._upper(k, mind, problem) for k in range(2, self.levels + 1)]
+        upper = [self._upper(k, mind, problem) for k in range(2, len(self.planner) + 1)]
         return Decision(step, (self._lowest(mind, problem), *upper), tuple(mind.session.events[problem]))
 
     def _lowest(self, mind: Mind, problem: int) -> LevelView:
@@ -151,33 +157,33 @@ class Teller:
             arrival=np.arange(horizon + 1, dtype=np.float32),
             planner=self.config.planner(1),
             calls=calls,
-            terms={"to the subgoal": float(plan.cost[problem])},
+            terms=self.planner.terms(1, mind.session, problem),
             work=self._told(1),
             latent=self._latent(1, states.cpu().numpy()),
         )
 
     def _upper(self, k: int, mind: Mind, problem: int) -> LevelView:
         track = mind.session.track(k, problem)
-        path, at = track.path, track.at
-        points = self._places(k, track, mind, problem)
+        path, at, pin = track.path, track.at, mind.session.pins[k][problem]
+        points, states = self._way(k, track, mind, problem)
         return LevelView(
             plan=points[at:],
-            subgoal=points[track.carrot],
+            subgoal=points[track.carrot] if pin is None else mind.pins[k, problem].observations[0],
             age=int(track.age),
             expanded=path.expanded,
             arrival=path.arrival[at:] - np.float32(track.age),
             planner=self.config.planner(k),
             calls=path.calls,
-            terms=self._terms(k, track, mind.here.states[k - 1][problem]),
+            terms=self.planner.terms(k, mind.session, problem),
+            pinned=pin is not None,
             work=self._work(k, path) if track.age == 0 else (),
-            latent=self._latent(k, self._states(k, path, mind, problem)[at:]),
+            latent=self._latent(k, states[at:]),
         )
 
-    def _places(self, k: int, track: Track, mind: Mind, problem: int) -> Points:
-        """[n+1, O] a path as places. What was observed there is truer than what can be decoded."""
-        path = track.path
-        states = torch.from_numpy(path.states).to(self.stack.scale.device)
-        places = self._decode(k)(states).cpu().numpy()
+    def _way(self, k: int, track: Track, mind: Mind, problem: int) -> tuple[Points, Floats]:
+        """A path as [n+1, O] places and [n+1, D] states: what was observed there is truer than what can be decoded."""
+        path, states = track.path, track.path.states
+        places = self._decode(k)(torch.from_numpy(states).to(self.stack.scale.device)).cpu().numpy()
         known = path.landmarks != NONE
         places[known] = self.agent.graphs[k].observations[path.landmarks[known]]
         if track.age == 0:
@@ -186,28 +192,25 @@ class Teller:
         if origin is path:
             places[0] = place
         if path.final:
-            places[-1] = mind.goals.observations[problem]
-        return places
+            end = self._end(k, track, mind, problem)
+            places[-1] = end.observations[0]
+            states = np.concatenate([states[:-1], end.states[k - 1].cpu().numpy()])
+        return places, states
 
-    def _states(self, k: int, path: Path, mind: Mind, problem: int) -> Floats:
-        """[n+1, D] a path's states, with that of the goal at its end if it leads there."""
-        if not path.final:
-            return path.states
-        return np.concatenate([path.states[:-1], mind.goals.states[k - 1][problem, None].cpu().numpy()])
-
-    def _terms(self, k: int, track: Track, state: Tensor) -> dict[str, float]:
-        path, following = track.path, min(track.at + 1, len(track.path.arrival) - 1)
-        here = self.stack.level(k).critic.embed(state).cpu().numpy()
-        return {
-            "to next state": float(np.linalg.norm(path.embedding[following] - here)),
-            "rest of the path": float(path.arrival[-1] - path.arrival[following]),
-        }
+    @staticmethod
+    def _end(k: int, track: Track, mind: Mind, problem: int) -> Seen:
+        """The place to stay at that a path leads to: the goal, or the pin of a level above."""
+        for (level, whose), place in mind.pins.items():
+            pin = mind.session.pins[level][problem]
+            if level > k and whose == problem and pin is not None and pin.goal is track.target.goal:
+                return place
+        return mind.goals.of(problem)
 
     def _work(self, k: int, path: Path) -> tuple[Work, ...]:
         if k not in self.listeners or not len(path.order):
             return self._told(k)
         places = self.agent.graphs[k].observations[path.order]
-        return (Expansion(places, np.full(len(places), NONE, np.int32)),)
+        return (Expansion(places, path.came_from.astype(np.int32)),)
 
     def _told(self, k: int) -> tuple[Work, ...]:
         listener = self.listeners.get(k)
