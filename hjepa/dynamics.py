@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
-from hjepa.level import Level
+from hjepa.world_model import WorldLevel, WorldModel
 from planners.base import Box, Discrete
+
+
+def world_actions(stack: WorldModel) -> Box:
+    """The world's actions, of which every component goes from -1 to 1."""
+    ones = torch.ones(stack.config.action_dim, device=stack.scale.device)
+    return Box(-ones, ones)
 
 
 class LevelDynamics:
@@ -16,7 +23,7 @@ class LevelDynamics:
         box: bounds of the macro-actions; the level's percentile box if None.
     """
 
-    def __init__(self, level: Level, box: Box | None = None) -> None:
+    def __init__(self, level: WorldLevel, box: Box | None = None) -> None:
         self.level = level
         self.actions = box or Box(level.support[0], level.support[1])
 
@@ -32,7 +39,7 @@ class CodeDynamics:
         level: whose predictor steps.
     """
 
-    def __init__(self, level: Level) -> None:
+    def __init__(self, level: WorldLevel) -> None:
         self.level = level
         self.actions = Discrete(len(level.codebook))
 

@@ -9,23 +9,28 @@ from typing import Literal, cast, get_args
 import torch
 from torch import Tensor
 
-from hjepa.dynamics import CodeDynamics, LevelDynamics
+from hjepa.dynamics import CodeDynamics, LevelDynamics, world_actions
 from hjepa.optimizers import Effort, Optimizer, make_optimizer
-from hjepa.stack import Stack
+from hjepa.policy import Policy, PolicyPlanner
+from hjepa.world_model import WorldModel
 from planners.astar import LatentAStar
-from planners.base import Box, Planner
+from planners.base import Planner
 from planners.dynamic_programming import DynamicProgramming
 from planners.finite_model import Discretisation
 from planners.hierarchy import Controller, HierarchicalPlanner, PlanningLevel
 from planners.landmarks import LandmarkGraph, LandmarkPlanner, PathPlanner
 from planners.mcts import MCTSPlanner
+from planners.sampling import CEM
 from planners.support import Support
 from planners.trajectories import TrajectoryPlanner
 
 Search = Literal["landmarks", "latent", "supported", "values", "mcts"]
 """Searches; fits the levels above the first."""
 
-LevelPlanner = Literal[Optimizer, Search]
+Distilled = Literal["mode1", "guided"]
+"""What needs a policy; fits level 1."""
+
+LevelPlanner = Literal[Optimizer, Search, Distilled]
 WAY = 48
 """Macro-actions of the longest way that value iteration plans."""
 
@@ -47,6 +52,8 @@ class PlanningConfig:
             actions drawn from the box). ``random``, ``cem``, ``icem``, ``mppi``, ``gradient`` (Adam), ``lbfgs``,
             ``lifted`` (states optimised with the actions): optimisation of a trajectory; above level 1 of
             macro-actions. These and ``mcts`` pay for predicted states that are far from all remembered ones.
+            ``mode1``: level 1's policy alone, which knows its subgoal and no surcharge. ``guided``: one small round of
+            CEM around the policy's answer.
         commit: world steps for which a decision is followed before the next one.
         horizon: world steps that level 1 looks ahead.
         hold: world steps for which level 1 holds an action within its plan; its subgoals are so near that one
@@ -81,8 +88,9 @@ class PlanningConfig:
     def __post_init__(self) -> None:
         if not self.planners:
             raise ValueError("planners must name at least one, that of level 1")
-        if self.planners[0] not in get_args(Optimizer):
-            choices = ", ".join(get_args(Optimizer))
+        fitting = get_args(Literal[Optimizer, Distilled])
+        if self.planners[0] not in fitting:
+            choices = ", ".join(fitting)
             raise ValueError(f"planners: level 1 has no {self.planners[0]!r}, expected one of {choices}")
 
     def planner(self, k: int) -> LevelPlanner:
@@ -91,19 +99,21 @@ class PlanningConfig:
 
 
 def make_hierarchy(
-    stack: Stack,
+    stack: WorldModel,
     graphs: dict[int, LandmarkGraph],
     config: PlanningConfig,
     levels: int,
     generator: torch.Generator,
+    policy: Policy | None = None,
 ) -> HierarchicalPlanner:
     """The hierarchical planner of the lowest ``levels`` levels of a stack.
 
     A flat planner (one level) is measured by the critic of the topmost level, which is trained farthest: the best
-    that the checkpoint has to offer for a distant goal.
+    that the checkpoint has to offer for a distant goal. A policy knows the critic that it was distilled with.
 
     Raises:
-        ValueError: for a number of levels that the stack does not have.
+        ValueError: for a number of levels that the stack does not have, and for a planner that needs a policy where
+            there is none.
     """
     if not 1 <= levels <= len(stack):
         raise ValueError(f"levels must be 1 to {len(stack)} for this agent, not {levels}")
@@ -121,18 +131,17 @@ def make_hierarchy(
                 reached=_tolerance(stack, k - 1) if k > 2 and config.planner(k - 1) != "landmarks" else 0.0,
             )
         )
-    target = len(stack) if levels == 1 else 2
-    actions = Box(*(sign * torch.ones(stack.config.action_dim, device=stack.scale.device) for sign in (-1, 1)))
+    target = len(stack) if levels == 1 and config.planner(1) not in get_args(Distilled) else target_level(stack)
     controller = Controller(
-        planner=_controller(config),
-        dynamics=LevelDynamics(stack.level(1), actions),
+        planner=_controller(config, policy),
+        dynamics=LevelDynamics(stack.level(1), world_actions(stack)),
         embed=measure(stack, 1, 1),
         measure=measure(stack, 1, target),
     )
     return HierarchicalPlanner(controller, upper)
 
 
-def measure(stack: Stack, k: int, above: int) -> Measure:
+def measure(stack: WorldModel, k: int, above: int) -> Measure:
     """States of level ``k`` to the critic space of the same level or of one above it."""
 
     def embed(states: Tensor) -> Tensor:
@@ -141,14 +150,25 @@ def measure(stack: Stack, k: int, above: int) -> Measure:
     return embed
 
 
-def _controller(config: PlanningConfig) -> Planner:
+def target_level(stack: WorldModel) -> int:
+    """The level whose critic measures level 1's subgoals."""
+    return min(2, len(stack))
+
+
+def _controller(config: PlanningConfig, policy: Policy | None) -> Planner:
     """Level 1: few and short trajectories, because its subgoals are near."""
+    name, horizon, hold = config.planner(1), config.horizon, config.hold
+    if name in get_args(Distilled):
+        if policy is None:
+            raise ValueError(f"planners: {name!r} needs a policy, which this agent has not; see scripts/distil.py")
+        refine = CEM(horizon=horizon, hold=hold, samples=16, iterations=1, init_std=0.25, elites=4)
+        return PolicyPlanner(policy, horizon, hold, refine if name == "guided" else None)
     effort = Effort(config.samples, config.iterations, spread=1.0, restarts=4, steps=10)
-    return make_optimizer(cast(Optimizer, config.planner(1)), config.horizon, config.hold, effort)
+    return make_optimizer(cast(Optimizer, name), horizon, hold, effort)
 
 
 def _path_planner(
-    stack: Stack,
+    stack: WorldModel,
     graphs: dict[int, LandmarkGraph],
     config: PlanningConfig,
     k: int,
@@ -158,6 +178,8 @@ def _path_planner(
     name, level, stride = config.planner(k), stack.level(k), stack.level(k).config.stride
     if name == "landmarks":
         return _landmark_planner(graphs, k, levels)
+    if name in get_args(Distilled):
+        raise ValueError(f"planners: {name!r} plans at level 1 only; name another planner for level {k}")
     support = _support(stack, graphs, config, k)
     dynamics: CodeDynamics | LevelDynamics
     if name in get_args(Search):
@@ -178,7 +200,7 @@ def _path_planner(
     )
 
 
-def _tolerance(stack: Stack, k: int) -> float:
+def _tolerance(stack: WorldModel, k: int) -> float:
     """World steps within which a planner of predicted states has reached its target."""
     return 0.6 * stack.level(k).config.stride
 
@@ -190,7 +212,7 @@ def _landmark_planner(graphs: dict[int, LandmarkGraph], k: int, levels: int) -> 
 
 
 def _search(
-    stack: Stack, graphs: dict[int, LandmarkGraph], config: PlanningConfig, k: int, support: Support
+    stack: WorldModel, graphs: dict[int, LandmarkGraph], config: PlanningConfig, k: int, support: Support
 ) -> Planner:
     """Over the macro-actions of the codebook."""
     name, stride, embed = config.planner(k), stack.level(k).config.stride, measure(stack, k, k)
@@ -214,12 +236,12 @@ def _search(
     )
 
 
-def _remembered(stack: Stack, graphs: dict[int, LandmarkGraph], k: int) -> Tensor:
+def _remembered(stack: WorldModel, graphs: dict[int, LandmarkGraph], k: int) -> Tensor:
     """[L, D] level-``k`` states of the landmarks of level 2, the densest memory that an agent keeps."""
     return stack.encode(torch.from_numpy(graphs[2].observations).to(stack.scale.device), k)
 
 
-def _support(stack: Stack, graphs: dict[int, LandmarkGraph], config: PlanningConfig, k: int) -> Support:
+def _support(stack: WorldModel, graphs: dict[int, LandmarkGraph], config: PlanningConfig, k: int) -> Support:
     """What was seen is near these places."""
     places = stack.level(k).critic.embed(_remembered(stack, graphs, k)).detach()
     return Support(places, config.support * stack.level(2).config.stride)
