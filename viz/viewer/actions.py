@@ -126,6 +126,13 @@ class SelectNode:
 
 
 @dataclass(frozen=True)
+class SelectLandmark:
+    """Selects a landmark of the selected level (None: none): it stands out on the latent map and on the map."""
+
+    number: int | None
+
+
+@dataclass(frozen=True)
 class Zoom:
     """Zooms the map by a factor around a place of the world that stays where it is on the screen."""
 
@@ -308,8 +315,8 @@ class Save:
 
 Action = (
     TogglePlay | StepBy | Seek | SeekMark | Follow | Speed | SeekRound | RoundBy | SelectLevel | SelectRun
-    | ToggleLayer | FadeLayer | SelectTab | SelectNode | Zoom | Pan | ShowAll | ToggleHelp | ToggleMenu | Theme
-    | TextScale | TogglePanels | Dismiss | Quit | SelectTool | Paint | EndStroke | MoveGoal | MoveStart | MovePin
-    | Probe | Undo | Redo | Restart | NewMap | SetPlanner | SetLevels | SetRisk | SetAgent | ReplanLevel
+    | ToggleLayer | FadeLayer | SelectTab | SelectNode | SelectLandmark | Zoom | Pan | ShowAll | ToggleHelp | ToggleMenu
+    | Theme | TextScale | TogglePanels | Dismiss | Quit | SelectTool | Paint | EndStroke | MoveGoal | MoveStart
+    | MovePin | Probe | Undo | Redo | Restart | NewMap | SetPlanner | SetLevels | SetRisk | SetAgent | ReplanLevel
     | ToggleCompare | Save
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Everything that can be clicked or dragged outside the maps: where it is, what it says, and what it does."""
+"""One thing to click or drag outside the maps: where it is, what it says, and what it does."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 from viz.viewer.actions import Action
 from viz.viewer.layout import Rect
 
-Kind = Literal["button", "toggle", "menu", "item", "slider", "tab", "area"]
+Kind = Literal["button", "toggle", "menu", "item", "slider", "tab", "area", "popup"]
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,9 @@ class Control:
 
     Attributes:
         id: unique name, such as ``layer.heat`` or ``planner.2``.
-        kind: how it is drawn and used: a ``menu`` opens the ``item`` controls whose ids begin with its own; an
-            ``area`` (a chart, the time line) draws itself, and is only hit here.
+        kind: how it is drawn and used: a ``menu`` opens the controls whose ids begin with its own and a full stop,
+            which lie on a ``popup``; an ``item`` closes its menu when it is clicked; an ``area`` (a chart, the time
+            line) draws itself, and is only hit here.
         rect: where.
         label: its text; may be empty for an icon.
         icon: its icon, if any: ``play``, ``pause``, ``wall`` ...
