@@ -77,7 +77,12 @@ def _round(told: Told, elites: int | None, decode: Decode) -> Round:
     kept = np.argsort(totals, kind="stable")[_ranks(len(totals), best)]
     states = told["states"][0]
     states = states[_index(kept, states)] if states.dim() == 3 else states[_index(kept, states), 0]
-    return Round(_points(decode(states)), totals[kept].astype(np.float32), min(best, len(kept)))
+    return Round(
+        candidates=_points(decode(states)),
+        costs=totals[kept].astype(np.float32),
+        elites=min(best, len(kept)),
+        relaxed="virtual" in told,
+    )
 
 
 def _ranks(count: int, elites: int) -> NDArray[np.int64]:

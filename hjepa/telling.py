@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from hjepa.agent import Agent
-from hjepa.listener import Decode, Listener
+from hjepa.listener import Listener
 from hjepa.planning import PlanningConfig
 from planners.base import Plan
 from planners.hierarchy import HierarchicalPlanner, Session, Track
@@ -147,7 +147,7 @@ class Teller:
 
     def _lowest(self, mind: Mind, problem: int) -> LevelView:
         plan, states = mind.plan, mind.plan.states[problem]
-        points, horizon = self._decode(1)(states).cpu().numpy(), plan.actions.shape[1]
+        points, horizon = self._decoded(1, states), plan.actions.shape[1]
         points[0] = mind.here.observations[problem]
         calls = plan.model_calls // max(1, mind.planned)
         return LevelView(
@@ -183,7 +183,7 @@ class Teller:
     def _way(self, k: int, track: Track, mind: Mind, problem: int) -> tuple[Points, Floats]:
         """A path as [n+1, O] places and [n+1, D] states: what was observed there is truer than what can be decoded."""
         path, states = track.path, track.path.states
-        places = self._decode(k)(torch.from_numpy(states).to(self.stack.scale.device)).cpu().numpy()
+        places = self._decoded(k, torch.from_numpy(states).to(self.stack.scale.device))
         known = path.landmarks != NONE
         places[known] = self.agent.graphs[k].observations[path.landmarks[known]]
         if track.age == 0:
@@ -214,10 +214,11 @@ class Teller:
 
     def _told(self, k: int) -> tuple[Work, ...]:
         listener = self.listeners.get(k)
-        return () if listener is None else listener.work(self._decode(k))
+        return () if listener is None else listener.work(lambda states: self.stack.decode(states, k))
 
-    def _decode(self, k: int) -> Decode:
-        return lambda states: self.stack.decode(states, k)
+    def _decoded(self, k: int, states: Tensor) -> Points:
+        """[n, O] places of [n, D] states, in memory of their own."""
+        return self.stack.decode(states, k).to("cpu", torch.float32, copy=True).numpy()
 
     def _latent(self, k: int, states: Floats) -> Points:
         """[n, 2] in the plane of what is remembered; an agent of one level remembers nothing."""

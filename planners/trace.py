@@ -21,11 +21,13 @@ class Round:
         candidates: [N, T+1, 2] their predicted states, the cheapest first; world units.
         costs: [N] their costs, ascending; world steps.
         elites: how many of them shape the next round.
+        relaxed: whether states were free to leap between predictions; costs are then in a unit of their own.
     """
 
     candidates: Points
     costs: Floats
     elites: int
+    relaxed: bool = False
 
 
 @dataclass(frozen=True, eq=False)
