@@ -7,6 +7,7 @@ kept (:mod:`viz.viewer.stamps`, :mod:`viz.viewer.lettering`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -90,9 +91,31 @@ def _panel(size: tuple[int, int], color: str, radius: float, border: str, alpha:
 
 def image(rgb: Array, alpha: Array) -> pygame.Surface:
     """[h, w, 3] colours, 0..255, and [h, w] opacities, 0..1, to a surface."""
-    pixels = np.concatenate([rgb, 255 * alpha[..., None]], -1)
-    height, width = alpha.shape
-    return pygame.image.frombytes((pixels + 0.5).astype(np.uint8).tobytes(), (width, height), "RGBA")
+    pixels = np.empty((*alpha.shape, 4), np.uint8)
+    pixels[..., :3] = rgb[..., ::-1] + 0.5
+    pixels[..., 3] = 255 * alpha + 0.5
+    return _bgra(pixels)
+
+
+def shaded(palette: Floats, shade: Floats, alpha: Floats) -> pygame.Surface:
+    """[n, 3] colours, of which [h, w] shades choose one, from the first (0) to the last (1); with [h, w] opacities."""
+    words = np.round(palette).astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+    pixels = words.take((shade * np.float32(len(palette) - 1) + np.float32(0.5)).astype(np.uint16), mode="clip")
+    pixels |= (alpha * np.float32(255) + np.float32(0.5)).astype(np.uint32) << np.uint32(24)
+    return _bgra(pixels.astype("<u4", copy=False).view(np.uint8).reshape(*shade.shape, 4))
+
+
+def _bgra(pixels: NDArray[np.uint8]) -> pygame.Surface:
+    """[h, w, 4] bytes to a surface, in the order that is the fastest to lay over another."""
+    height, width = pixels.shape[:2]
+    return pygame.image.frombytes(pixels.tobytes(), (width, height), "BGRA")
+
+
+def gradient(colors: Sequence[str], count: int) -> Floats:
+    """[count, 3] colours, 0..255, evenly from the first to the last, through those between."""
+    stops = np.array([rgb255(color) for color in colors], np.float32)
+    at = np.linspace(0, len(stops) - 1, count)
+    return np.stack([np.interp(at, np.arange(len(stops)), channel) for channel in stops.T], 1).astype(np.float32)
 
 
 def segments_of(lines: ArrayLike) -> Floats:
