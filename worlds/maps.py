@@ -173,7 +173,7 @@ class Map:
         Raises:
             MapError: naming a cell that can't be reached.
         """
-        reached = self._reach(self.free_cells()[0])
+        reached = self.reach(self.free_cells()[0])
         missing = np.argwhere(~self.walls & ~reached)
         if len(missing):
             start, cell = self.free_cells()[0] + 1, missing[0] + 1
@@ -183,7 +183,7 @@ class Map:
             )
         return self
 
-    def _reach(self, cell: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def reach(self, cell: NDArray[np.int64]) -> NDArray[np.bool_]:
         """[rows, columns] what can be reached from a cell when portals may be taken."""
         reached = self.distances_from(cell) >= 0
         if np.any(reached & (self.cells == ENTRANCE)):

@@ -120,12 +120,12 @@ def _absorb(run: Run, report: Report) -> None:
             run.probe = None
         case Stepped() if run.recording is not None:
             run.recording.extend(report.observations, report.decisions)
-            run.recording.status = report.status
+            run.recording.finish(report.status)
             run.recording.seconds += report.seconds
             run.recording.calls += report.calls
         case Field():
             run.keep(report)
         case Probed():
             run.probe = report
-        case PinReached():
-            pass
+        case PinReached() if run.recording is not None:
+            run.recording.let_go(report.level)

@@ -19,6 +19,9 @@ SURPRISE = 2.0
 SPEED = 0.2
 """World units that an agent moves in a world step at most."""
 
+ENDS = {"arrived": "arrived", "out of time": "late"}
+"""How an episode may end, and the mark of that."""
+
 
 @dataclass(frozen=True)
 class Mark:
@@ -43,6 +46,7 @@ class Recording:
         observation: [2] where the agent begins; world units.
 
     Attributes:
+        documents: each with the world step from which on it was in force.
         decisions: in the order of their steps.
         marks: in the order of their steps.
         status: see :class:`viz.viewer.messages.Stepped`.
@@ -54,7 +58,7 @@ class Recording:
         self._observations = np.empty((1024, 2), np.float32)
         self._observations[0] = tuple(observation)
         self._count = 1
-        self._documents: list[tuple[int, Document]] = [(0, document)]
+        self.documents: list[tuple[int, Document]] = [(0, document)]
         self._steps: list[int] = []
         self._made: dict[int, list[int]] = {}  # per level, numbers of the decisions at which it planned
         self.decisions: list[Decision] = []
@@ -81,8 +85,18 @@ class Recording:
 
     def edit(self, step: int, document: Document) -> None:
         """From here on another document is in force."""
-        self._documents.append((step, document))
+        self.documents.append((step, document))
         self.marks.append(Mark(step, "edit"))
+
+    def let_go(self, level: int) -> None:
+        """A pinned subgoal has been reached, and is no longer asked for."""
+        self.documents.append((self.last, self.document(self.last).with_pin(level, None)))
+
+    def finish(self, status: str) -> None:
+        """Takes note of how the run stands, with a mark where the episode is over."""
+        if status != self.status and status in ENDS:
+            self.marks.append(Mark(self.last, ENDS[status]))
+        self.status = status
 
     def observation(self, step: int) -> Points:
         """[2] where the agent was."""
@@ -94,7 +108,7 @@ class Recording:
 
     def document(self, step: int) -> Document:
         """What was in force at a world step."""
-        return self._documents[bisect_right(self._documents, step, key=lambda entry: entry[0]) - 1][1]
+        return self.documents[bisect_right(self.documents, step, key=lambda entry: entry[0]) - 1][1]
 
     def number(self, step: int) -> int:
         """The number of the newest decision at or before a world step; -1 before the first one."""
@@ -119,16 +133,16 @@ class Recording:
         place = bisect_right(numbers, self.number(step)) - 1
         return self.decisions[numbers[place]] if place >= 0 else None
 
+    def plannings(self, level: int) -> list[int]:
+        """Numbers of the decisions at which a level made a plan."""
+        return self._made.get(level, [])
+
     def imagined(self, level: int, step: int) -> Points | None:
         """[2] where the level's plan of that moment, when it was made, had the agent to be by now."""
         decision = self.made(level, step)
         if decision is None or level > len(decision.levels):
             return None
-        view = decision.levels[level - 1]
-        if len(view.arrival) == 0:
-            return None
-        elapsed = step - decision.step
-        return np.array([np.interp(elapsed, view.arrival, view.plan[:, axis]) for axis in (0, 1)], np.float32)
+        return expected(decision.levels[level - 1], step - decision.step)
 
     def gap(self, level: int, step: int) -> float:
         """World units between where the level imagined the agent and where it is; 0 before the first plan."""
@@ -157,3 +171,10 @@ class Recording:
             larger = np.empty((2 * (self._count + more), 2), np.float32)
             larger[: self._count] = self._observations[: self._count]
             self._observations = larger
+
+
+def expected(view: LevelView, elapsed: float) -> Points | None:
+    """[2] where a plan had the agent to be some world steps after the decision; None where it doesn't say."""
+    if len(view.arrival) == 0:
+        return None
+    return np.array([np.interp(elapsed, view.arrival, view.plan[:, axis]) for axis in (0, 1)], np.float32)

@@ -1,0 +1,116 @@
+"""Who plans: agents by name, what a viewer is told of them, and what they believe of portals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+
+from hjepa.agent import Agent
+from hjepa.checkpoint import CheckpointError, has_checkpoint
+from hjepa.known_map import map_agent
+from hjepa.optimizers import Optimizer
+from hjepa.planning import Distilled, Search
+from hjepa.pretrained import pretrained, shipped
+from hjepa.telling import principal_plane
+from viz.viewer.document import Setup
+from viz.viewer.messages import Fork, LevelFacts
+from viz.viewer.recording import SPEED
+from worlds.compiled import RADIUS
+from worlds.maps import CELL_SIZE, Map
+
+MAP = "map"
+"""Name of the agent that sees the map."""
+MAP_LEVELS = 4
+SHORT = "ogbench/pointmaze-{}-navigate"
+
+
+class Library:
+    """Trained agents by name, each read once: they know no map, so that no edit changes what they know."""
+
+    def __init__(self) -> None:
+        self._agents: dict[str, Agent] = {}
+
+    def find(self, name: str) -> Agent:
+        """The agent of a name (``giant``, ``ogbench/pointmaze-giant-navigate``), or in a folder.
+
+        Raises:
+            ValueError: where there is none, or it observes something else than a place.
+        """
+        if name not in self._agents:
+            self._agents[name] = _seeing_places(name, Agent.load(_folder(name)))
+        return self._agents[name]
+
+
+def _folder(name: str) -> Path:
+    """A run's folder stands for the agent in it."""
+    for path in (Path(name) / "agent", Path(name)):
+        if has_checkpoint(path):
+            return path
+    if name in shipped():
+        return pretrained(name)
+    short = SHORT.format(name)
+    if short in shipped():
+        return pretrained(short)
+    raise CheckpointError(f"no agent {name!r}: expected {MAP}, a folder, or one of {', '.join(shipped())}")
+
+
+def _seeing_places(name: str, agent: Agent) -> Agent:
+    size = agent.stack.config.observation_dim
+    if size != 2:
+        raise ValueError(f"agent {name!r} observes {size} numbers, expected 2: a place on the map")
+    return agent
+
+
+def build(map: Map) -> Agent:
+    """The agent that sees a map, with as many levels as it can have."""
+    corner = (-1.5 * CELL_SIZE, -1.5 * CELL_SIZE)  # cell (0, 0) is centred at -CELL_SIZE
+    entrances = map.center(map.entrances())
+    return map_agent(map.walls, corner, CELL_SIZE, MAP_LEVELS, speed=SPEED, radius=RADIUS, entrances=entrances)
+
+
+def planners_at(agent: Agent, level: int) -> tuple[str, ...]:
+    """Names of what can plan at a level of an agent."""
+    if level == 1:
+        return get_args(Optimizer) if agent.policy is None else (*get_args(Optimizer), *get_args(Distilled))
+    return tuple(dict.fromkeys((*get_args(Search), *get_args(Optimizer))))
+
+
+def unfit(agent: Agent, setup: Setup, levels: int) -> str | None:
+    """One line that says which planner of a setup can't plan at its level; None where all can."""
+    if not setup.planners:
+        return "no planner is named, expected one for level 1 at least"
+    for level in range(1, levels + 1):
+        name, known = setup.planners[min(level, len(setup.planners)) - 1], planners_at(agent, level)
+        if name not in known:
+            return f"level {level} has no planner {name!r}, expected one of {', '.join(known)}"
+    return None
+
+
+def facts(agent: Agent) -> tuple[LevelFacts, ...]:
+    """What is known of every level, finest first."""
+    return tuple(_facts(agent, level) for level in range(1, len(agent.stack) + 1))
+
+
+def _facts(agent: Agent, level: int) -> LevelFacts:
+    stride, planners = agent.stack.level(level).config.stride, planners_at(agent, level)
+    if level not in agent.graphs:
+        nowhere = np.empty((0, 2), np.float32)
+        return LevelFacts(stride, planners, nowhere, np.empty((0, 2), np.int32), nowhere)
+    landmarks = agent.graphs[level]
+    ends = np.sort(np.stack([landmarks.graph.sources, landmarks.graph.targets], 1), axis=1)
+    return LevelFacts(
+        stride=stride,
+        planners=planners,
+        places=landmarks.observations.astype(np.float32),
+        edges=np.unique(ends, axis=0).astype(np.int32),
+        latent=principal_plane(agent, level).project(landmarks.states),
+    )
+
+
+def forks(map: Map) -> tuple[Fork, ...]:
+    """What whoever sees the map believes of its portals: each entrance leads to any exit, all as likely."""
+    exits = map.center(map.exits()).astype(np.float32)
+    likely = np.full(len(exits), 1 / max(1, len(exits)), np.float32)
+    return tuple(Fork((float(x), float(y)), exits, likely) for x, y in map.center(map.entrances()))
