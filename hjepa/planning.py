@@ -13,13 +13,16 @@ from hjepa.dynamics import CodeDynamics, LevelDynamics, world_actions
 from hjepa.optimizers import Effort, Optimizer, make_optimizer
 from hjepa.policy import Policy, PolicyPlanner
 from hjepa.world_model import WorldModel
+from hjepa.zones import Zones, priced
 from planners.astar import LatentAStar
 from planners.base import Planner
 from planners.dynamic_programming import DynamicProgramming
+from planners.edges import StateFunction
 from planners.finite_model import Discretisation
 from planners.hierarchy import Controller, HierarchicalPlanner, PlanningLevel
 from planners.landmarks import LandmarkGraph, LandmarkPlanner, PathPlanner
 from planners.mcts import MCTSPlanner
+from planners.risk import MEAN, WORST, Risk
 from planners.sampling import CEM
 from planners.support import Support
 from planners.trajectories import TrajectoryPlanner
@@ -31,11 +34,20 @@ Distilled = Literal["mode1", "guided"]
 """What needs a policy; fits level 1."""
 
 LevelPlanner = Literal[Optimizer, Search, Distilled]
+
+Attitude = Literal["average", "cautious", "worst"]
+RISKS: dict[Attitude, Risk] = {"average": MEAN, "cautious": Risk(0.1), "worst": WORST}
+"""What planners weigh where a latent variable decides: the mean, the mean of the worst tenth (CVaR), the worst case."""
+
 WAY = 48
 """Macro-actions of the longest way that value iteration plans."""
 
 FAR = Effort(samples=256, rounds=5, spread=0.5, restarts=16, steps=40)
 """Of an optimiser above level 1, whose subgoals are far enough for walls to be in the way."""
+
+PACE = 1.0
+"""Most extra steps per step that level 1 pays in a dear place. It looks so little ahead that a higher price would stop
+it at the border of what the levels above have weighed, and decided to cross."""
 
 Measure = Callable[[Tensor], Tensor]
 
@@ -68,6 +80,7 @@ class PlanningConfig:
         support: distance to remembered places up to which a prediction is believed, in strides of level 2.
         support_weight: world steps that are paid for each world step outside.
         simulations: nodes that ``mcts`` adds to a tree.
+        risk: what the possible costs of one choice count as, where a level's model has a latent variable.
     """
 
     planners: tuple[LevelPlanner, ...] = ("cem", "landmarks")
@@ -84,6 +97,7 @@ class PlanningConfig:
     support: float = 0.6
     support_weight: float = 10.0
     simulations: int = 256
+    risk: Attitude = "average"
 
     def __post_init__(self) -> None:
         if not self.planners:
@@ -92,6 +106,8 @@ class PlanningConfig:
         if self.planners[0] not in fitting:
             choices = ", ".join(fitting)
             raise ValueError(f"planners: level 1 has no {self.planners[0]!r}, expected one of {choices}")
+        if self.risk not in RISKS:
+            raise ValueError(f"risk must be one of {', '.join(RISKS)}, not {self.risk!r}")
 
     def planner(self, k: int) -> LevelPlanner:
         """What plans at level ``k``."""
@@ -105,11 +121,21 @@ def make_hierarchy(
     levels: int,
     generator: torch.Generator,
     policy: Policy | None = None,
+    zones: Zones | None = None,
 ) -> HierarchicalPlanner:
     """The hierarchical planner of the lowest ``levels`` levels of a stack.
 
     A flat planner (one level) is measured by the critic of the topmost level, which is trained farthest: the best
     that the checkpoint has to offer for a distant goal. A policy knows the critic that it was distilled with.
+
+    Args:
+        stack: the world model.
+        graphs: the landmark graph of every level from 2 up; without tolls, which are added here.
+        config: what plans at each level, and how.
+        levels: how many.
+        generator: randomness of the planners above level 1.
+        policy: level 1's Mode-1, for the planners that need one.
+        zones: costs and guardrails that all levels have to respect.
 
     Raises:
         ValueError: for a number of levels that the stack does not have, and for a planner that needs a policy where
@@ -117,28 +143,11 @@ def make_hierarchy(
     """
     if not 1 <= levels <= len(stack):
         raise ValueError(f"levels must be 1 to {len(stack)} for this agent, not {levels}")
-    upper: list[PlanningLevel] = []
-    for k in range(2, levels + 1):
-        stride = stack.level(k).config.stride
-        known = all(config.planner(below) == "landmarks" for below in range(2, k + 1))
-        upper.append(
-            PlanningLevel(
-                planner=_path_planner(stack, graphs, config, k, levels, generator),
-                embed=measure(stack, k, k),
-                lookahead=(config.lookahead if k == 2 else 1.0) * stride,
-                patience=(config.patience if known else config.short_patience) * stride,
-                off_path=config.off_path * stride,
-                reached=_tolerance(stack, k - 1) if k > 2 and config.planner(k - 1) != "landmarks" else 0.0,
-            )
-        )
-    target = len(stack) if levels == 1 and config.planner(1) not in get_args(Distilled) else target_level(stack)
-    controller = Controller(
-        planner=_controller(config, policy),
-        dynamics=LevelDynamics(stack.level(1), world_actions(stack)),
-        embed=measure(stack, 1, 1),
-        measure=measure(stack, 1, target),
-    )
-    return HierarchicalPlanner(controller, upper)
+    if zones is not None and zones.empty:
+        zones = None
+    known = graphs if zones is None else priced(graphs, zones)
+    parts = _Parts(stack, known, config, levels, generator, zones)
+    return HierarchicalPlanner(parts.controller(policy), [parts.level(k) for k in range(2, levels + 1)])
 
 
 def measure(stack: WorldModel, k: int, above: int) -> Measure:
@@ -155,93 +164,167 @@ def target_level(stack: WorldModel) -> int:
     return min(2, len(stack))
 
 
-def _controller(config: PlanningConfig, policy: Policy | None) -> Planner:
-    """Level 1: few and short trajectories, because its subgoals are near."""
-    name, horizon, hold = config.planner(1), config.horizon, config.hold
+@dataclass(frozen=True)
+class _Parts:
+    """What a hierarchy is put together from; see :func:`make_hierarchy`."""
+
+    stack: WorldModel
+    graphs: dict[int, LandmarkGraph]
+    config: PlanningConfig
+    levels: int
+    generator: torch.Generator
+    zones: Zones | None
+
+    @property
+    def risk(self) -> Risk:
+        return RISKS[self.config.risk]
+
+    def stride(self, k: int) -> int:
+        return self.stack.level(k).config.stride
+
+    def controller(self, policy: Policy | None) -> Controller:
+        """Level 1."""
+        stack, distilled = self.stack, self.config.planner(1) in get_args(Distilled)
+        target = len(stack) if self.levels == 1 and not distilled else target_level(stack)
+        return Controller(
+            planner=_controller(self.config, policy, self.zones is not None),
+            dynamics=LevelDynamics(stack.level(1), world_actions(stack)),
+            embed=measure(stack, 1, 1),
+            measure=measure(stack, 1, target),
+            surcharge=None if self.zones is None else _toll(stack, self.zones.capped(PACE), 1),
+            forbidden=_forbidden(stack, self.zones, 1),
+        )
+
+    def level(self, k: int) -> PlanningLevel:
+        """A level above the first."""
+        config, stride = self.config, self.stride(k)
+        known = all(config.planner(below) == "landmarks" for below in range(2, k + 1))
+        return PlanningLevel(
+            planner=self.path_planner(k),
+            embed=measure(self.stack, k, k),
+            lookahead=(config.lookahead if k == 2 else 1.0) * stride,
+            patience=(config.patience if known else config.short_patience) * stride,
+            off_path=config.off_path * stride,
+            reached=self.tolerance(k - 1) if k > 2 and config.planner(k - 1) != "landmarks" else 0.0,
+            guarded=self.zones is not None and self.zones.guarded,
+        )
+
+    def path_planner(self, k: int) -> PathPlanner:
+        name = self.config.planner(k)
+        if name == "landmarks":
+            return self.landmark_planner(k)
+        if name in get_args(Distilled):
+            raise ValueError(f"planners: {name!r} plans at level 1 only; name another planner for level {k}")
+        level, support = self.stack.level(k), self.support(k)
+        dynamics: CodeDynamics | LevelDynamics
+        if name in get_args(Search):
+            dynamics, planner = CodeDynamics(level), self.search(k, support)
+        else:
+            horizon = self.config.macro_horizon
+            dynamics, planner = LevelDynamics(level), make_optimizer(cast(Optimizer, name), horizon, 1, FAR, self.risk)
+        return TrajectoryPlanner(
+            planner,
+            dynamics,
+            embed=measure(self.stack, k, k),
+            measure=measure(self.stack, k, min(k + 1, self.levels)),
+            level=k,
+            stride=self.stride(k),
+            tolerance=self.tolerance(k),
+            generator=self.generator,
+            support=None if name == "latent" else support,
+            weight=self.config.support_weight,
+            surcharge=None if self.zones is None else _toll(self.stack, self.zones, k),
+            forbidden=_forbidden(self.stack, self.zones, k),
+        )
+
+    def tolerance(self, k: int) -> float:
+        """World steps within which a planner of predicted states has reached its target."""
+        return 0.6 * self.stride(k)
+
+    def landmark_planner(self, k: int) -> LandmarkPlanner:
+        """Asks the landmarks of the level below for the ways in and out, whatever else plans there."""
+        landmarks = self.graphs[k]
+        if k == self.levels:
+            landmarks = replace(landmarks, measure=landmarks.embedding)
+        return LandmarkPlanner(landmarks, self.landmark_planner(k - 1) if k > 2 else None)
+
+    def search(self, k: int, support: Support) -> Planner:
+        """Over the macro-actions of the codebook."""
+        name, stride, embed = self.config.planner(k), self.stride(k), measure(self.stack, k, k)
+        change, edge_cost = float(self.stack.level(k).change.sqrt()), self.edge_cost(k)
+
+        def covers(states: Tensor, predicted: Tensor) -> Tensor:
+            return support.excess(embed(predicted)) == 0
+
+        if name == "mcts":
+            return MCTSPlanner(
+                horizon=self.config.macro_horizon,
+                num_simulations=self.config.simulations,
+                stride=stride,
+                edge_cost=edge_cost,
+                risk=self.risk,
+            )
+        if name == "values":
+            world = Discretisation(
+                states=self.remembered(k), tolerance=change, stride=stride, edge_cost=edge_cost, valid=covers
+            )
+            # A policy may circle a target that lies between the places; no way needs more steps than this.
+            return DynamicProgramming(world=world, horizon=WAY, reuse=True, risk=self.risk)
+        return LatentAStar(
+            resolution=0.5 * change,
+            stride=stride,
+            edge_cost=edge_cost,
+            weight=1.5,
+            max_expansions=4000,
+            valid=covers if name == "supported" else None,
+            risk=self.risk,
+        )
+
+    def edge_cost(self, k: int) -> StateFunction | None:
+        """What a search pays for a prediction of level ``k``: its time, and the toll of where it leads."""
+        if self.zones is None:
+            return None
+        stride, toll = self.stride(k), _toll(self.stack, self.zones, k)
+        return lambda states, predicted: stride * (1 + toll(predicted))
+
+    def remembered(self, k: int) -> Tensor:
+        """[L, D] level-``k`` states of the landmarks of level 2, the densest memory that an agent keeps."""
+        return self.stack.encode(self._places(), k)
+
+    def support(self, k: int) -> Support:
+        """What was seen is near these places; they may be handed down, unless the agent must not be there."""
+        places = self._places()
+        if self.zones is not None and bool((clean := self.zones.clean(places)).any()):
+            places = places[clean]
+        points = self.stack.level(k).critic.embed(self.stack.encode(places, k)).detach()
+        return Support(points, self.config.support * self.stride(2))
+
+    def _places(self) -> Tensor:
+        return torch.from_numpy(self.graphs[2].observations).to(self.stack.scale.device)
+
+
+def _controller(config: PlanningConfig, policy: Policy | None, zones: bool) -> Planner:
+    """Level 1: few and short trajectories, because its subgoals are near.
+
+    A policy knows nothing of zones: where there are any, Mode-1 alone is not to be trusted, and is refined.
+    """
+    name, horizon, hold, risk = config.planner(1), config.horizon, config.hold, RISKS[config.risk]
     if name in get_args(Distilled):
         if policy is None:
             raise ValueError(f"planners: {name!r} needs a policy, which this agent has not; see scripts/distil.py")
-        refine = CEM(horizon=horizon, hold=hold, samples=16, iterations=1, init_std=0.25, elites=4)
-        return PolicyPlanner(policy, horizon, hold, refine if name == "guided" else None)
+        refine = CEM(horizon=horizon, hold=hold, samples=16, iterations=1, init_std=0.25, elites=4, risk=risk)
+        return PolicyPlanner(policy, horizon, hold, refine if name == "guided" or zones else None)
     effort = Effort(config.samples, config.iterations, spread=1.0, restarts=4, steps=10)
-    return make_optimizer(cast(Optimizer, name), horizon, hold, effort)
+    return make_optimizer(cast(Optimizer, name), horizon, hold, effort, risk)
 
 
-def _path_planner(
-    stack: WorldModel,
-    graphs: dict[int, LandmarkGraph],
-    config: PlanningConfig,
-    k: int,
-    levels: int,
-    generator: torch.Generator,
-) -> PathPlanner:
-    name, level, stride = config.planner(k), stack.level(k), stack.level(k).config.stride
-    if name == "landmarks":
-        return _landmark_planner(graphs, k, levels)
-    if name in get_args(Distilled):
-        raise ValueError(f"planners: {name!r} plans at level 1 only; name another planner for level {k}")
-    support = _support(stack, graphs, config, k)
-    dynamics: CodeDynamics | LevelDynamics
-    if name in get_args(Search):
-        dynamics, planner = CodeDynamics(level), _search(stack, graphs, config, k, support)
-    else:
-        dynamics, planner = LevelDynamics(level), make_optimizer(cast(Optimizer, name), config.macro_horizon, 1, FAR)
-    return TrajectoryPlanner(
-        planner,
-        dynamics,
-        embed=measure(stack, k, k),
-        measure=measure(stack, k, min(k + 1, levels)),
-        level=k,
-        stride=stride,
-        tolerance=_tolerance(stack, k),
-        generator=generator,
-        support=None if name == "latent" else support,
-        weight=config.support_weight,
-    )
+def _toll(stack: WorldModel, zones: Zones, k: int) -> Measure:
+    """[..., D] states of level ``k`` to the [...] extra world steps per world step spent there."""
+    return lambda states: zones.toll(stack.decode(states, k))
 
 
-def _tolerance(stack: WorldModel, k: int) -> float:
-    """World steps within which a planner of predicted states has reached its target."""
-    return 0.6 * stack.level(k).config.stride
-
-
-def _landmark_planner(graphs: dict[int, LandmarkGraph], k: int, levels: int) -> LandmarkPlanner:
-    """Asks the landmarks of the level below for the ways in and out, whatever else plans there."""
-    landmarks = graphs[k] if k < levels else replace(graphs[k], measure=graphs[k].embedding)
-    return LandmarkPlanner(landmarks, _landmark_planner(graphs, k - 1, levels) if k > 2 else None)
-
-
-def _search(
-    stack: WorldModel, graphs: dict[int, LandmarkGraph], config: PlanningConfig, k: int, support: Support
-) -> Planner:
-    """Over the macro-actions of the codebook."""
-    name, stride, embed = config.planner(k), stack.level(k).config.stride, measure(stack, k, k)
-    change = float(stack.level(k).change.sqrt())
-
-    def covers(states: Tensor, predicted: Tensor) -> Tensor:
-        return support.excess(embed(predicted)) == 0
-
-    if name == "mcts":
-        return MCTSPlanner(horizon=config.macro_horizon, num_simulations=config.simulations, stride=stride)
-    if name == "values":
-        world = Discretisation(states=_remembered(stack, graphs, k), tolerance=change, stride=stride, valid=covers)
-        # A policy may circle a target that lies between the places; no way needs more steps than this.
-        return DynamicProgramming(world=world, horizon=WAY, reuse=True)
-    return LatentAStar(
-        resolution=0.5 * change,
-        stride=stride,
-        weight=1.5,
-        max_expansions=4000,
-        valid=covers if name == "supported" else None,
-    )
-
-
-def _remembered(stack: WorldModel, graphs: dict[int, LandmarkGraph], k: int) -> Tensor:
-    """[L, D] level-``k`` states of the landmarks of level 2, the densest memory that an agent keeps."""
-    return stack.encode(torch.from_numpy(graphs[2].observations).to(stack.scale.device), k)
-
-
-def _support(stack: WorldModel, graphs: dict[int, LandmarkGraph], config: PlanningConfig, k: int) -> Support:
-    """What was seen is near these places."""
-    places = stack.level(k).critic.embed(_remembered(stack, graphs, k)).detach()
-    return Support(places, config.support * stack.level(2).config.stride)
+def _forbidden(stack: WorldModel, zones: Zones | None, k: int) -> Measure | None:
+    """[..., D] states of level ``k`` to [...] whether they are in a guardrail."""
+    if zones is None or not zones.guarded:
+        return None
+    return lambda states: ~zones.clean(stack.decode(states, k))

@@ -6,6 +6,7 @@ of the predictor. Predicted states never repeat exactly, so states are told apar
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
@@ -31,12 +32,15 @@ class SearchGoal:
             must not overestimate the cost of coming within the tolerance.
         tolerance: how near is there, in the unit of ``distance``.
         distance: [M, D] states and [M, G] goals to [M] distances for the test of arrival; the heuristic if None.
+        surcharge: [..., D] states to the [...] world steps that each costs extra where costs are summed over states. A
+            search pays on its way, and must be given it as an edge cost: it is no part of the estimate.
     """
 
     goal: Tensor
     heuristic: StateFunction
     tolerance: float
     distance: StateFunction | None = None
+    surcharge: Callable[[Tensor], Tensor] | None = None
 
     def __post_init__(self) -> None:
         if self.goal.dim() != 2:
@@ -44,9 +48,10 @@ class SearchGoal:
         require_not_negative("SearchGoal", tolerance=self.tolerance)
 
     def __call__(self, states: Tensor, actions: Tensor) -> Tensor:
-        """[B, ..., T+1, D] states to their [B, ..., T+1] estimated costs to go, world steps."""
+        """[B, ..., T+1, D] states to their [B, ..., T+1] estimated costs to go and surcharges, world steps."""
         goals = self.goal.view(len(self.goal), *[1] * (states.dim() - 2), -1).expand(*states.shape[:-1], -1)
-        return self.heuristic(states.flatten(0, -2), goals.flatten(0, -2)).view(states.shape[:-1])
+        estimates = self.heuristic(states.flatten(0, -2), goals.flatten(0, -2)).view(states.shape[:-1])
+        return estimates if self.surcharge is None else estimates + self.surcharge(states)
 
     def measure(self, states: Tensor, problems: Tensor) -> tuple[Tensor, Tensor]:
         """[M, D] states of [M] problems to their [M] costs to go and [M] flags of arrival."""

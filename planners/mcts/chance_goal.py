@@ -106,8 +106,8 @@ class ChanceGoalModel:
         here, numbers = self.model.taken(records, edges)
         reached = self.dynamics.step(here, self.model.branches.decode(numbers), outcomes)
         self.model.meter.model_calls += len(rows)
-        stride = torch.full_like(records[:, :1], self.model.stride)
-        return self.model.arrive(records, edges, reached, stride, rows)
+        costs = self.model.costs(here, reached)[:, None]
+        return self.model.arrive(records, edges, reached, costs, rows)
 
 
 def principal_variation(model: GoalModel, result: SearchResult) -> tuple[Tensor, Tensor]:

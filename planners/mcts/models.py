@@ -16,6 +16,7 @@ from torch import Tensor
 from planners.astar import SearchGoal
 from planners.base import Meter, Recorder
 from planners.candidates import Evaluator
+from planners.edges import StateFunction
 from planners.mcts.branches import Branches
 from planners.mcts.forest import Prediction
 from planners.mcts.trees import Root
@@ -101,7 +102,8 @@ class GoalModel:
         branches: the edges.
         base: [B, H, A] what is offered at each depth, beside other actions.
         steps: [B] how many of these actions are a warm start: at their nodes the prior holds them to be the best.
-        stride: cost of a step.
+        stride: cost of a step, unless there is an edge cost.
+        edge_cost: [M, D] states and [M, D] next states to [M] costs.
         horizon: most steps; a node at this depth is worth its estimate, whatever is below.
         contrast: of the priors, see :func:`prior_logits`.
         meter: counts model calls.
@@ -119,6 +121,7 @@ class GoalModel:
         steps: Tensor,
         *,
         stride: float,
+        edge_cost: StateFunction | None = None,
         horizon: int,
         contrast: float,
         meter: Meter,
@@ -126,7 +129,7 @@ class GoalModel:
     ) -> None:
         self.predict, self.outcomes, self.goal, self.start, self.branches = predict, outcomes, goal, start, branches
         self.base, self.steps, self.stride, self.horizon, self.contrast = base, steps, stride, horizon, contrast
-        self.meter, self.recorder = meter, recorder
+        self.edge_cost, self.meter, self.recorder = edge_cost, meter, recorder
         self._problems = torch.arange(len(start), device=start.device)
         self._tame = _Tame(start)
 
@@ -170,6 +173,12 @@ class GoalModel:
         beyond = estimates.masked_fill(arrived, 0.0)[:, 1:]
         return self._tame(costs + beyond, problems), arrived[:, 0]
 
+    def costs(self, before: Tensor, reached: Tensor) -> Tensor:
+        """[M, D] states and the [M, D] states reached from them to the [M] costs of these steps."""
+        if self.edge_cost is None:
+            return torch.full_like(reached[:, 0], self.stride)
+        return self.edge_cost(before, reached)
+
     def split(self, records: Tensor) -> tuple[Tensor, ...]:
         """[M, R] records to what they hold.
 
@@ -211,7 +220,7 @@ class GoalModel:
         if self.recorder is not None:
             made = {"actions": actions, "new": torch.full_like(problems, count == 1, dtype=torch.bool)}
             self.recorder.record("expansion", problems=problems, states=before, next_states=reached, **made)
-        costs = torch.full_like(reached[:, 0], self.stride)
+        costs = self.costs(before, reached)
         if surcharge is not None:
             costs = costs + surcharge.to(costs)
         return reached.view(batch, count, -1), costs.view(batch, count)

@@ -22,6 +22,7 @@ from planners.base import (
     is_stochastic,
 )
 from planners.candidates import Evaluator, PlannerError, require_not_negative, require_positive, white_noise
+from planners.edges import StateFunction
 from planners.mcts.branches import AllActions, Branches, branches_of
 from planners.mcts.chance_goal import ChanceGoalModel, LikeliestOutcome, principal_variation
 from planners.mcts.device import DeviceMCTS, DeviceSearchResult
@@ -66,7 +67,8 @@ class MCTSPlanner:
         spread: of these around the best action so far, in half-widths of the box.
         contrast: of the prior: logit of a node's best action less that of its worst, by the costs found for them.
         hold: steps for which each action is held; not used with a goal.
-        stride: cost of a step where there is a goal, in the unit of its estimate.
+        stride: cost of a step where there is a goal, in the unit of its estimate; not used with an ``edge_cost``.
+        edge_cost: [M, D] states and [M, D] next states to [M] costs of going there, where there is a goal.
         pb_c_init: weight of the prior against the value.
         pb_c_base: visits at which the prior's weight has grown noticeably.
         risk: what many possible costs count as.
@@ -81,6 +83,7 @@ class MCTSPlanner:
     contrast: float = 0.3
     hold: int = 1
     stride: float = 1.0
+    edge_cost: StateFunction | None = None
     pb_c_init: float = 3.0
     pb_c_base: float = 19652.0
     risk: Risk = MEAN
@@ -224,7 +227,8 @@ class _Task:
         settings = self.settings
         return GoalModel(
             predict, outcomes, goal, self.start, self.branches, base, steps, stride=settings.stride,
-            horizon=settings.horizon, contrast=settings.contrast, meter=self.meter, recorder=self.recorder,
+            edge_cost=settings.edge_cost, horizon=settings.horizon, contrast=settings.contrast, meter=self.meter,
+            recorder=self.recorder,
         )  # fmt: skip
 
     def _record(self, result: SearchResult | DeviceSearchResult, model: GoalModel) -> None:
