@@ -13,8 +13,9 @@ from torch import Tensor
 
 from hjepa.agent import Agent
 from hjepa.listener import Listener
-from hjepa.planning import LevelPlanner, make_hierarchy
+from hjepa.planning import Attitude, LevelPlanner, make_hierarchy
 from hjepa.telling import Mind, Pins, Seen, Teller
+from hjepa.zones import Zones
 from planners.base import Recorder
 from planners.hierarchy import Session
 from planners.landmarks import Target
@@ -32,6 +33,8 @@ class Actor:
         levels: levels to plan with, counted from the finest; all by default.
         planners: overrides what plans at each level, the finest first (see :class:`hjepa.planning.PlanningConfig`).
         seed: of the planners' randomness.
+        risk: overrides what possible costs of one choice count as.
+        zones: costs and guardrails laid over the agent's plans, at every level.
         watch: listens to the planners of a batch of one, so that :meth:`view` can tell how each plan was found. The
             plans are the same.
 
@@ -46,14 +49,20 @@ class Actor:
         planners: tuple[LevelPlanner, ...] | None = None,
         seed: int = 0,
         *,
+        risk: Attitude | None = None,
+        zones: Zones | None = None,
         watch: bool = False,
     ) -> None:
         self.agent, self.stack, self.seed = agent, agent.stack, seed
         self.levels = len(agent.stack) if levels is None else levels
         planning = agent.experiment.planning
-        self.config = planning if planners is None else replace(planning, planners=planners)
+        self.config = replace(
+            planning, planners=planning.planners if planners is None else planners, risk=risk or planning.risk
+        )
         self.generator = torch.Generator(self.stack.scale.device).manual_seed(seed)
-        self.planner = make_hierarchy(self.stack, agent.graphs, self.config, self.levels, self.generator, agent.policy)
+        self.planner = make_hierarchy(
+            self.stack, agent.graphs, self.config, self.levels, self.generator, agent.policy, zones
+        )
         self.listeners = {k: Listener(self._elites(k)) for k in range(1, self.levels + 1)} if watch else {}
         self.session: Session | None = None
         self.fresh = False
