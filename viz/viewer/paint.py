@@ -124,28 +124,29 @@ def segments_of(lines: ArrayLike) -> Floats:
     return np.stack([lines[..., :-1, :], lines[..., 1:, :]], -2).reshape(-1, 2, 2)
 
 
-def strokes(surface: pygame.Surface, segments: ArrayLike, color: str, width: float, alpha: float = 1.0) -> None:
-    """Draws [m, 2 ends, 2] segments with round ends, all together as one shape of one opacity.
+def strokes(surface: pygame.Surface, segments: ArrayLike, color: str, width: float, alpha: ArrayLike = 1.0) -> None:
+    """Draws [m, 2 ends, 2] segments with round ends, all together as one shape.
 
     Args:
         surface: of 32 bits a pixel.
         segments: where; pixels.
         color: hex.
         width: pixels; thinner than one pixel is fainter instead.
-        alpha: opacity.
+        alpha: [] or [m] opacity; where segments overlap, the highest counts.
     """
-    known = np.asarray(segments, np.float32)
-    known = known[np.isfinite(known).all((1, 2))]
-    strength = min(alpha, 1.0) * min(width, 1.0)
-    if strength * 256 < 1 or len(known) == 0:
+    drawn = np.asarray(segments, np.float32)
+    strength = np.broadcast_to(np.float32(256 * min(width, 1.0)) * np.clip(alpha, 0, 1), (len(drawn),))
+    seen = np.isfinite(drawn).all((1, 2)) & (strength >= 1)
+    if not seen.any():
         return
     pixels, pitch = _flat(surface)
-    places, coverage = _covered(known, max(width, 1.0) / 2, surface.get_size(), pitch)
-    _blend(pixels, places, coverage * np.float32(256 * strength), np.uint32(surface.map_rgb(rgb255(color))))
+    places, coverage, owner = _covered(drawn[seen], max(width, 1.0) / 2, surface.get_size(), pitch)
+    weights = (coverage * strength[seen].astype(np.float32)[owner]).astype(np.uint16)
+    _blend(pixels, places, weights, np.uint32(surface.map_rgb(rgb255(color)) & 0xFFFFFFFF))
 
 
-def _covered(segments: Floats, radius: float, size: tuple[int, int], pitch: int) -> tuple[Array, Floats]:
-    """The pixels that segments touch, as [p] offsets in rows of ``pitch``, and their [p] coverage; with repetitions.
+def _covered(segments: Floats, radius: float, size: tuple[int, int], pitch: int) -> tuple[Array, Floats, Array]:
+    """The pixels that segments touch, as [p] offsets in rows of ``pitch``, their [p] coverage, and [p] by which one.
 
     Every segment is walked along its longer axis, ``u``; at each step a band of pixels across, along ``v``, is tried.
     """
@@ -177,13 +178,13 @@ def _covered(segments: Floats, radius: float, size: tuple[int, int], pitch: int)
     kept = (coverage > 0) & (v >= 0) & (v < limit)
     strides = np.where(steep, pitch, 1).astype(np.int32)[owner], np.where(steep, 1, pitch).astype(np.int32)[owner]
     places = u * strides[0] + np.clip(v, 0, limit).astype(np.int32) * strides[1]
-    return places[kept], np.minimum(coverage[kept], 1)
+    return places[kept], np.minimum(coverage[kept], 1), np.broadcast_to(owner, kept.shape)[kept]
 
 
-def _blend(pixels: NDArray[np.uint32], places: Array, alpha: Floats, color: np.uint32) -> None:
-    """Mixes a colour into [p] pixels (with repetitions: the highest of their alphas, 0..256, counts)."""
+def _blend(pixels: NDArray[np.uint32], places: Array, weights: NDArray[np.uint16], color: np.uint32) -> None:
+    """Mixes a colour into [p] pixels (with repetitions: the highest of their weights, 0..256, counts)."""
     highest = _scratch(len(pixels))
-    np.maximum.at(highest, places, alpha.astype(np.uint16))
+    np.maximum.at(highest, places, weights)
     weight = highest[places].astype(np.uint32)
     highest[places] = 0
     old, rest = pixels[places], _OPAQUE - weight

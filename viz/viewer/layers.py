@@ -1,0 +1,166 @@
+"""One map pane, everything on it at one moment: a pure function of the view's state and of what is known.
+
+From bottom to top: the ground, memory, where portals may lead, the search of the selected level, the trail, what every
+level has in mind, what it imagined, the agent and the goal, a probe, and what is selected or under the pointer.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import pygame
+
+from viz.theme import Theme
+from viz.viewer.ground import KEPT, Ground, ground
+from viz.viewer.layout import Projection
+from viz.viewer.lettering import text_width, write
+from viz.viewer.messages import Fork, LevelFacts
+from viz.viewer.model import Model
+from viz.viewer.paint import Floats, arrow, dashed, panel, ring, segments_of, strokes
+from viz.viewer.pane import Pane
+from viz.viewer.plan_layers import draw_imagined, draw_plans, draw_probe
+from viz.viewer.search_layers import draw_node, draw_work
+from viz.viewer.stamps import DISC, STAR, stamp
+from viz.viewer.state import ViewState
+from worlds.compiled import RADIUS
+
+FADING = 250
+"""World steps after which the trail is as faint as it gets."""
+
+
+def draw_map(surface: pygame.Surface, state: ViewState, model: Model, run: int, projection: Projection) -> None:
+    """Draws the map pane of one run at ``state.step``, in ``projection.rect`` of a surface of 32 bits a pixel."""
+    if not surface.get_rect().colliderect(projection.rect):
+        return
+    pane = Pane.of(surface, state, model, run, projection)
+    _draw_ground(pane)
+    _draw_landmarks(pane)
+    _draw_forks(pane)
+    draw_work(pane)
+    _draw_start(pane)
+    _draw_trail(pane)
+    _draw_agent(pane)
+    draw_plans(pane)
+    draw_imagined(pane)
+    _draw_goal(pane)
+    draw_probe(pane)
+    draw_node(pane)
+    _draw_chosen_landmarks(pane)
+
+
+def _draw_ground(pane: Pane) -> None:
+    look = pane.state.layer
+    heated = look("heat").shown or look("isolines").shown
+    of = Ground(
+        pane.document.map,
+        pane.document.zones,
+        pane.run.field("heat", pane.level, pane.document) if heated else None,
+        pane.run.field("unfamiliar", pane.level, pane.document) if look("unfamiliar").shown else None,
+        pane.theme,
+        pane.projection,
+        (look("walls"), look("zones"), look("heat"), look("isolines"), look("unfamiliar")),
+    )
+    pane.surface.blit(ground(of), (0, 0))
+
+
+# --- memory ---------------------------------------------------------------------------------------------------------
+
+
+def _draw_landmarks(pane: Pane) -> None:
+    alpha, facts = pane.alpha("landmarks"), pane.facts
+    if alpha and facts is not None and len(facts.places):
+        drawn = _landmarks(facts, pane.level, pane.theme, pane.projection)
+        drawn.set_alpha(round(255 * alpha))
+        pane.surface.blit(drawn, (0, 0))
+
+
+@lru_cache(maxsize=KEPT)
+def _landmarks(facts: LevelFacts, level: int, theme: Theme, projection: Projection) -> pygame.Surface:
+    """What a level remembers, on a surface of its own: dots, joined where the way between them is known."""
+    color = theme.level(level).color
+    surface = pygame.Surface(projection.rect[2:], pygame.SRCALPHA, 32)
+    surface.fill((*pygame.Color(color)[:3], 0))
+    places = projection.pixels(facts.places)
+    strokes(surface, places[facts.edges], color, 1.0, 0.3)
+    stamp(surface, places, DISC, 2.0, color, theme.halo)
+    return surface
+
+
+def _draw_chosen_landmarks(pane: Pane) -> None:
+    """The landmark chosen on the latent map, and the one under the pointer."""
+    facts = pane.facts if pane.selected else None
+    for number, width in ((pane.state.landmark, 2.2), (pane.state.hovered, 1.5)):
+        if facts is not None and number is not None and number < len(facts.places):
+            place = pane.pixels(facts.places[number])
+            stamp(pane.surface, place, DISC, 3.2, pane.style(pane.level).color, pane.theme.ink, rim=1.2)
+            ring(pane.surface, place, 9.0, pane.theme.ink, width)
+
+
+# --- portals --------------------------------------------------------------------------------------------------------
+
+
+def _draw_forks(pane: Pane) -> None:
+    alpha = pane.alpha("forks")
+    for fork in pane.run.forks if alpha else ():
+        for outcome, probability in zip(fork.outcomes, fork.probabilities, strict=True):
+            _draw_outcome(pane, fork, outcome, float(probability), alpha)
+
+
+def _draw_outcome(pane: Pane, fork: Fork, outcome: Floats, probability: float, alpha: float) -> None:
+    """An arc from a portal's entrance to where it may lead, the wider the likelier."""
+    way, color = _arc(pane.pixels(fork.place), pane.pixels(outcome)), pane.theme.entrance
+    width = (1.0 + 2.0 * probability) * pane.unit
+    dashed(pane.surface, way, color, width, 5.0 * pane.unit, 0.75 * alpha)
+    arrow(pane.surface, way[-2:], color, width, 0.9 * alpha, 9 * pane.unit)
+    text, size = f"{100 * probability:.0f} %", max(10, round(11 * pane.unit))
+    (x, y), wide = way[len(way) // 2].tolist(), text_width(f"{100 * probability:.0f} %", size) + 8
+    box = (round(x - wide / 2), round(y - 0.75 * size), wide, round(1.5 * size))
+    panel(pane.surface, box, pane.theme.page, 4, alpha=round(0.8 * alpha, 2))
+    write(pane.surface, (x, y), text, color, size, "mm", alpha=alpha)
+
+
+def _arc(start: Floats, end: Floats) -> Floats:
+    """[n, 2] points of a curve that bulges to the left of the straight line."""
+    along = end - start
+    middle = (start + end) / 2 + 0.18 * np.array([along[1], -along[0]], np.float32)
+    t = np.linspace(0, 1, 25, dtype=np.float32)[:, None]
+    return (1 - t) ** 2 * start + 2 * t * (1 - t) * middle + t**2 * end
+
+
+# --- the episode ----------------------------------------------------------------------------------------------------
+
+
+def _draw_trail(pane: Pane) -> None:
+    alpha, recording = pane.alpha("trail"), pane.run.recording
+    if not alpha or recording is None or pane.step == 0:
+        return
+    kept = _spaced(pane.pixels(recording.trail(pane.step)))
+    age = pane.step - kept[1:, 2]
+    fading = np.clip(1 - age / FADING, 0, 1) * 0.6 + 0.35
+    strokes(pane.surface, segments_of(kept[:, :2]), pane.theme.ink, 1.6 * pane.unit, alpha * fading)
+
+
+def _spaced(points: Floats, spacing: float = 3.0) -> Floats:
+    """[m, 3] those of [n, 2] points that lie a little apart along the way, and the last, with their numbers."""
+    along = np.cumsum(np.hypot(*np.diff(points, axis=0, prepend=points[:1]).T))
+    ticks = np.floor_divide(along, spacing)
+    kept = np.flatnonzero(np.append(np.diff(ticks, prepend=-1)[:-1] > 0, True))
+    return np.concatenate([points[kept], kept[:, None].astype(np.float32)], 1)
+
+
+def _draw_start(pane: Pane) -> None:
+    place = pane.pixels(pane.document.start)
+    stamp(pane.surface, place, DISC, 4.6 * pane.unit, pane.theme.muted, pane.theme.halo, line=1.5)
+    stamp(pane.surface, place, DISC, 1.6 * pane.unit, pane.theme.muted)
+
+
+def _draw_agent(pane: Pane) -> None:
+    if pane.agent is not None:
+        radius = max(RADIUS * pane.projection.scale, 2.5)
+        stamp(pane.surface, pane.agent, DISC, radius, pane.theme.ink, pane.theme.halo, rim=1.2 * pane.unit)
+
+
+def _draw_goal(pane: Pane) -> None:
+    size = 8.6 * pane.unit
+    stamp(pane.surface, pane.pixels(pane.document.goal), STAR, size, pane.theme.goal, pane.theme.ink, rim=0.14 * size)
