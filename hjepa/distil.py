@@ -10,6 +10,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from hjepa.dynamics import LevelDynamics, world_actions
 from hjepa.planning import measure, target_level
@@ -49,7 +50,8 @@ class Practice:
         self.stack, self.stray, self.generator = stack, stray, generator
         self.states = stack.encode(torch.from_numpy(landmarks.observations).to(device))
         self.first = torch.from_numpy(landmarks.graph.indptr).to(device).long()
-        self.edges = torch.from_numpy(landmarks.graph.targets).to(device).long()
+        # With one more, which the last landmark may look up if no edge leads on from it.
+        self.edges = pad(torch.from_numpy(landmarks.graph.targets).to(device).long(), (0, 1))
 
     @torch.no_grad()
     def problems(self, count: int) -> tuple[Tensor, Tensor]:
@@ -63,8 +65,8 @@ class Practice:
     def _next(self, landmarks: Tensor) -> Tensor:
         """[count] landmarks, each one edge on; where no edge leads on, the same one."""
         first, degree = self.first[landmarks], self.first[landmarks + 1] - self.first[landmarks]
-        edge = first + (self._uniform(len(landmarks)) * degree).long().clamp(max=degree - 1)
-        return torch.where(degree > 0, self.edges[edge.clamp(0, len(self.edges) - 1)], landmarks)
+        edge = first + (self._uniform(len(landmarks)) * degree).long()
+        return torch.where(degree > 0, self.edges[edge], landmarks)
 
     def _stray(self, states: Tensor) -> Tensor:
         """Each of [count, D] states after up to ``stray`` steps in one direction."""

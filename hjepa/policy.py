@@ -129,6 +129,11 @@ class PolicyPlanner:
     def __post_init__(self) -> None:
         require_positive("PolicyPlanner", horizon=self.horizon, hold=self.hold)
 
+    @property
+    def elites(self) -> int | None:
+        """Candidates that shape the answer, where several are compared."""
+        return getattr(self.refine, "elites", None)
+
     def plan(
         self,
         dynamics: AnyDynamics,

@@ -1,4 +1,4 @@
-"""Trains an agent from recorded transitions: a stack of levels, and the landmarks that it remembers.
+"""Trains an agent from recorded transitions: a stack of levels, the landmarks that it remembers, and its policy.
 
 python scripts/train.py ogbench/pointmaze-giant-navigate --out runs/giant
 
@@ -78,7 +78,7 @@ def command_line(args: Sequence[str]) -> None:
 
 
 def main(task: Task, options: Options, experiment: Experiment, command: str) -> None:
-    """Records or reads data, trains, remembers landmarks, and writes everything into one folder."""
+    """Records or reads data, trains, remembers landmarks, distils a policy, and writes everything into one folder."""
     begun = time.perf_counter()
     device = use_device(options.device)
     folder = options.out or Path("runs") / f"{task.label}-seed{experiment.train.seed}"
@@ -93,8 +93,12 @@ def main(task: Task, options: Options, experiment: Experiment, command: str) -> 
         memory = train(stack, data.trajectories, experiment.train, folder, meta, resume, bar.update)
     trained = time.perf_counter()
     agent = Agent.remember(stack, memory, experiment, card)
+    remembered = time.perf_counter()
+    if experiment.policy.steps:
+        agent = agent.distilled()
     done = time.perf_counter()
-    spent = {"data": data.seconds, "training": trained - begun - data.seconds, "landmarks": done - trained}
+    spent = {"data": data.seconds, "training": trained - begun - data.seconds, "landmarks": remembered - trained}
+    spent["policy"] = done - remembered
     card["seconds"] = {name: round(seconds, 1) for name, seconds in (spent | {"total": done - begun}).items()}
     if resume:
         card["resumed"] = "the seconds of training are those since the run was resumed"
@@ -156,7 +160,7 @@ def _finish(agent: Agent, folder: Path) -> None:
     for k in range(1, len(agent.stack) + 1):
         print(_summary(agent, k, metrics))
     seconds = agent.card["seconds"]
-    parts = ", ".join(f"{name} {seconds[name]} s" for name in ("data", "training", "landmarks"))
+    parts = ", ".join(f"{name} {seconds[name]} s" for name in ("data", "training", "landmarks", "policy"))
     print(f"{folder / 'agent'}: {seconds['total']} s in all ({parts})")
 
 

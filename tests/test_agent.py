@@ -7,7 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from hjepa.agent import Agent
 from hjepa.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from hjepa.config import to_dict
 from hjepa.optimizers import Optimizer
-from hjepa.planning import LevelPlanner, PlanningConfig
+from hjepa.planning import LevelPlanner, PlanningConfig, Search
 from worlds.maps import Map
 from worlds.tasks import MazeTasks
 
@@ -126,7 +126,7 @@ def test_acting_before_the_beginning(small_agent: Agent, places) -> None:
 
 
 EVERY_PLANNER = [(name, "landmarks") for name in get_args(Optimizer)] + [
-    ("cem", name) for name in get_args(LevelPlanner)
+    ("cem", name) for name in get_args(Literal[Optimizer, Search])
 ]
 
 
@@ -223,7 +223,7 @@ def test_agents_and_actors_are_given_observations_and_actions_only() -> None:
         return [name for name in inspect.signature(function).parameters if name != "self"]  # type: ignore[arg-type]
 
     assert names(Agent.remember) == ["stack", "observations", "experiment", "card"]
-    assert names(Actor) == ["agent", "levels", "planners", "seed", "watch"]
+    assert names(Actor) == ["agent", "levels", "planners", "seed", "risk", "zones", "watch"]
     assert names(Actor.begin) == ["goals"]
     assert names(Actor.act) == ["observations", "active"]
 

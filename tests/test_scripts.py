@@ -83,7 +83,7 @@ def test_a_run_holds_what_one_wants_to_know(trained: Path) -> None:
     card = load_checkpoint(trained / "agent")[1]["card"]
     assert card["command"].startswith("python scripts/train.py point-maze --map")
     assert card["data"] == {"protocol": "navigate", "seed": 0, "rows": 60_060, "episodes": 60}
-    assert set(card["seconds"]) == {"data", "training", "landmarks", "total"}
+    assert set(card["seconds"]) == {"data", "training", "landmarks", "policy", "total"}
     assert {"rank/1", "rank/2", "prediction/2"} <= set(card["diagnostics"])
 
 
