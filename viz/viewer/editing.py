@@ -285,13 +285,12 @@ def _padded(state: ViewState, planners: tuple[str, ...], levels: int, model: Mod
 
 
 def _compared(state: ViewState, model: Model) -> ViewState:
-    """With a second configuration that differs in one planner, both from the start; or without it."""
+    """With a second configuration that differs in one planner (the session lets both begin anew); or without it."""
     document = state.document
     if len(document.setups) > 1:
         return valid(changed(state, replace(document, setups=document.setups[:1]), model))
     setups = (*document.setups, _rival(state, model))
-    again = replace(document, setups=setups, episode=document.episode + 1)
-    return replace(changed(state, again, model), playing=True, rested=False)
+    return replace(changed(state, replace(document, setups=setups), model), playing=True, rested=False)
 
 
 def _rival(state: ViewState, model: Model) -> Setup:

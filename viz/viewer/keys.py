@@ -166,8 +166,8 @@ KEYS: tuple[Binding, ...] = (
     Binding(("n",), SeekMark(+1), "On to the next mark", "Time"),
     Binding(("p",), SeekMark(-1), "Back to the mark before", "Time"),
     Binding(("f",), Follow(), "Stay with the newest world step", "Time"),
-    Binding(("=", "+", "shift+="), Speed(+1), "Faster", "Time"),
-    Binding(("-",), Speed(-1), "Slower", "Time"),
+    Binding(("=", "+", "[+]", "shift+="), Speed(+1), "Faster", "Time"),
+    Binding(("-", "[-]"), Speed(-1), "Slower", "Time"),
     Binding(("up", "]"), RoundBy(+1), "The planner's next round", "Time"),
     Binding(("down", "["), RoundBy(-1), "The planner's round before", "Time"),
     Binding(("shift+up",), SeekRound(None), "The planner's last round", "Time"),
@@ -208,7 +208,7 @@ KEYS: tuple[Binding, ...] = (
 
 _BY_KEY = {key: binding for binding in KEYS for key in binding.keys}
 _SPELLINGS = {"left": "←", "right": "→", "up": "↑", "down": "↓", "page up": "Page Up", "page down": "Page Down"}
-_SYNONYMS = {"+", "ctrl++", "shift+=", "ctrl+shift+=", "pageup", "pagedown", "shift+/"}
+_SYNONYMS = {"+", "[+]", "[-]", "ctrl++", "shift+=", "ctrl+shift+=", "pageup", "pagedown", "shift+/"}
 """The same key on another keyboard: not worth telling."""
 
 

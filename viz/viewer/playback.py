@@ -9,7 +9,8 @@ from dataclasses import replace
 from viz.viewer.actions import Action, Follow, RoundBy, Save, Seek, SeekMark, SeekRound, Speed, StepBy, TogglePlay
 from viz.viewer.messages import Advance, Request
 from viz.viewer.model import Model
-from viz.viewer.selected import made, rounds, running
+from viz.viewer.recording import ENDS
+from viz.viewer.selected import made, recordings, rounds, running
 from viz.viewer.state import SPEEDS, ViewState
 
 Outgoing = Request | Save
@@ -83,10 +84,10 @@ def tick(state: ViewState, milliseconds: int, model: Model) -> Result:
 
 def _live(state: ViewState, model: Model) -> Result:
     """Asks the session to go on in good time, or stops where no run ever will."""
-    going, ahead = running(model), math.ceil(SPEEDS[state.speed] * AHEAD)
+    going, ahead = running(state, model), math.ceil(SPEEDS[state.speed] * AHEAD)
     if going:
         return _asked(state, ahead, model) if model.last - state.step < ahead else (state, ())
-    if state.step >= model.last and _finished(model):
+    if state.step >= model.last and _finished(state, model):
         return replace(state, playing=False, rested=True), ()
     return state, ()
 
@@ -95,13 +96,13 @@ def _asked(state: ViewState, steps: int, model: Model) -> Result:
     """Asks the session for so many world steps, unless it owes an answer."""
     if state.awaited is not None:
         return state, ()
-    return replace(state, awaited=_front(model) + steps), (Advance(steps),)
+    return replace(state, awaited=_front(state, model) + steps), (Advance(steps),)
 
 
 def answered(state: ViewState, model: Model) -> Result:
     """After reports: whether the session has gone as far as it was asked, and what was waited for can be shown."""
-    going = running(model)
-    if state.awaited is not None and (not going or _front(model) >= state.awaited):
+    going = running(state, model)
+    if state.awaited is not None and (not going or _front(state, model) >= state.awaited):
         state = replace(state, awaited=None)
     if state.rested and going:
         state = replace(state, playing=True, rested=False)
@@ -114,22 +115,22 @@ def answered(state: ViewState, model: Model) -> Result:
     return _asked(state, missing, model)
 
 
-def _front(model: Model) -> int:
+def _front(state: ViewState, model: Model) -> int:
     """The newest world step of the slowest run that can go on."""
-    return min((recording.last for recording in running(model)), default=model.last)
+    return min((recording.last for recording in running(state, model)), default=model.last)
 
 
-def _finished(model: Model) -> bool:
+def _finished(state: ViewState, model: Model) -> bool:
     """Whether every run has come to its end, rather than waits for a hand's help."""
-    recordings = [run.recording for run in model.runs if run.recording is not None]
-    return bool(recordings) and all(recording.status in ("arrived", "out of time") for recording in recordings)
+    known = recordings(state, model)
+    return bool(known) and all(recording.status in ENDS for recording in known)
 
 
 def _toggled(state: ViewState, model: Model) -> ViewState:
     state = replace(state, target=None, rested=False, fraction=0.0)
     if state.playing:
         return replace(state, playing=False)
-    if state.step >= model.last > 0 and _finished(model):  # as every player does: from the beginning again
+    if state.step >= model.last > 0 and _finished(state, model):  # as every player does: from the beginning again
         return replace(at_step(state, 0, model), playing=True, following=False)
     return replace(state, playing=True, following=state.step >= model.last)
 
@@ -138,7 +139,7 @@ def _stepped(state: ViewState, steps: int, model: Model) -> Result:
     origin = state.step if state.target is None else state.target
     state = replace(seek(state, origin + steps, model), playing=False, rested=False)
     missing = origin + steps - model.last
-    if missing <= 0 or not running(model):
+    if missing <= 0 or not running(state, model):
         return state, ()
     return _asked(replace(state, target=origin + steps), missing, model)
 

@@ -12,9 +12,6 @@ from viz.viewer.model import Model
 from viz.viewer.recording import Recording
 from viz.viewer.state import ViewState
 
-MAX_LEVELS = 5
-"""Most levels that are offered for the agent that sees the map; a trained one has as many as it was trained with."""
-
 
 def setup(state: ViewState) -> Setup:
     """The selected run's configuration."""
@@ -22,11 +19,8 @@ def setup(state: ViewState) -> Setup:
 
 
 def most_levels(state: ViewState, model: Model) -> int:
-    """How many levels the selected run's agent can plan with."""
-    run = model.run(state.run)
-    if setup(state).agent == "map" or not run.loaded:
-        return max(MAX_LEVELS, setup(state).levels)
-    return len(run.levels)
+    """How many levels the selected run's agent can plan with; as long as nothing is known of it, those that do."""
+    return len(model.run(state.run).levels) or setup(state).levels
 
 
 def facts(state: ViewState, model: Model, level: int | None = None) -> LevelFacts | None:
@@ -82,10 +76,15 @@ def tree(state: ViewState, model: Model) -> Tree | None:
     return trees[-1] if trees else None
 
 
-def running(model: Model) -> list[Recording]:
+def recordings(state: ViewState, model: Model) -> list[Recording]:
+    """What is recorded of the configurations that there are; a comparison that is over no longer counts."""
+    runs = model.runs[: len(state.document.setups)]
+    return [run.recording for run in runs if run.recording is not None]
+
+
+def running(state: ViewState, model: Model) -> list[Recording]:
     """The recordings of runs that can go on."""
-    recordings = (run.recording for run in model.runs)
-    return [recording for recording in recordings if recording is not None and recording.status == "running"]
+    return [recording for recording in recordings(state, model) if recording.status == "running"]
 
 
 def _length(item: Work) -> int:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
-
 from viz.viewer.actions import (
     TOOLS,
     NewMap,
@@ -39,78 +36,81 @@ TOOL_TIPS: dict[Tool, str] = {
     "subgoal": "Pin the selected level's subgoal",
     "probe": "What would the plan be from here?",
 }
-RISK_TIP = "Attitude to risk: the mean, the worst tenth, or the worst case"
+MENUS = (
+    ("layer", "layers", "Show, hide and fade what is on the map", 84),
+    ("agent", "agent", "Who plans: one that sees the map, or a trained one, which doesn't", 150),
+    ("levels", "levels", "How many levels plan", 92),
+    ("risk", "risk", "Attitude to risk: the mean, the worst tenth, or the worst case", 92),
+    ("share", "share", "Save a picture, a film, a page that replays, or a scene", 84),
+)
+"""Id, icon, tooltip and width of every menu."""
 
 
 def top_controls(state: ViewState, model: Model, layout: Layout) -> list[Control]:
     """From left to right; narrower where the window is."""
-    groups = [_tools(state), _menus(state), _editing(state), _looks(state)]
-    return _placed(groups, layout.top, state.text_scale)
+    icons, menus = [ICON] * len(TOOLS), [width for *_, width in MENUS]
+    slots = _slots([icons, menus, [ICON] * 5, [ICON] * 4], layout.top, state.text_scale)
+    return [*_tools(state, slots[0]), *_menus(state, slots[1]), *_editing(state, slots[2]), *_looks(state, slots[3])]
 
 
-def _tools(state: ViewState) -> list[Control]:
-    nowhere = Rect(0, 0, ICON, 0)
+def _slots(groups: list[list[int]], bar: Rect, scale: float) -> list[list[Rect]]:
+    """Places in a row for groups of widths: full width if there is room for it, or else all the narrower."""
+    wanted = 2 * PADDING + sum(width + GAP for group in groups for width in group) + GROUP_GAP * (len(groups) - 1)
+    scale = min(scale, bar.width / wanted)
+    height = round(0.74 * bar.height)
+    x, y, slots = PADDING * scale, bar.y + (bar.height - height) // 2, []
+    for group in groups:
+        slots.append([])
+        for width in group:
+            slots[-1].append(Rect(round(x), y, max(1, round(width * scale)), height))
+            x += (width + GAP) * scale
+        x += GROUP_GAP * scale
+    return slots
+
+
+def _tools(state: ViewState, slots: list[Rect]) -> list[Control]:
     return [
         Control(
-            f"tool.{tool}", "toggle", nowhere, icon=tool, tooltip=TOOL_TIPS[tool], action=SelectTool(tool),
+            f"tool.{tool}", "toggle", slot, icon=tool, tooltip=TOOL_TIPS[tool], action=SelectTool(tool),
             on=state.tool == tool,
         )
-        for tool in TOOLS
+        for tool, slot in zip(TOOLS, slots, strict=True)
     ]  # fmt: skip
 
 
-def _menus(state: ViewState) -> list[Control]:
+def _menus(state: ViewState, slots: list[Rect]) -> list[Control]:
     chosen = setup(state)
-    levels = "1 level" if chosen.levels == 1 else f"{chosen.levels} levels"
-    agent = "sees the map" if chosen.agent == "map" else chosen.agent.rstrip("/").rpartition("/")[2]
+    labels = {
+        "layer": "Layers",
+        "agent": "sees the map" if chosen.agent == "map" else chosen.agent.rstrip("/").rpartition("/")[2],
+        "levels": "1 level" if chosen.levels == 1 else f"{chosen.levels} levels",
+        "risk": chosen.risk,
+        "share": "Share",
+    }
     return [
-        _menu(state, "layer", 84, "Layers", "layers", "Show, hide and fade what is on the map"),
-        _menu(state, "agent", 150, agent, "agent", "Who plans: one that sees the map, or a trained one, which doesn't"),
-        _menu(state, "levels", 92, levels, "levels", "How many levels plan"),
-        _menu(state, "risk", 92, chosen.risk, "risk", RISK_TIP),
-        _menu(state, "share", 84, "Share", "share", "Save a picture, a film, a page that replays, or a scene"),
+        Control(name, "menu", slot, labels[name], icon, tip, ToggleMenu(name), on=state.menu == name)
+        for (name, icon, tip, _), slot in zip(MENUS, slots, strict=True)
     ]
 
 
-def _menu(state: ViewState, name: str, width: int, label: str, icon: str, tooltip: str) -> Control:
-    rect = Rect(0, 0, width, 0)
-    return Control(name, "menu", rect, label, icon, tooltip, ToggleMenu(name), on=state.menu == name)
-
-
-def _editing(state: ViewState) -> list[Control]:
-    icon, comparing = Rect(0, 0, ICON, 0), len(state.document.setups) > 1
-    compare = "Compare with a second configuration, side by side" if not comparing else "End the comparison"
+def _editing(state: ViewState, slots: list[Rect]) -> list[Control]:
+    undo, redo, restart, new, compare = slots
+    comparing = len(state.document.setups) > 1
+    tip = "End the comparison" if comparing else "Compare with a second configuration, side by side"
     return [
-        Control("undo", "button", icon, "", "undo", "Undo the last edit", Undo(), enabled=bool(state.past)),
-        Control("redo", "button", icon, "", "redo", "Do it again", Redo(), enabled=bool(state.future)),
-        Control("restart", "button", icon, "", "restart", "Begin the episode again", Restart()),
-        Control("new", "button", icon, "", "new", "A new random maze", NewMap()),
-        Control("compare", "toggle", icon, "", "compare", compare, ToggleCompare(), on=comparing),
+        Control("undo", "button", undo, "", "undo", "Undo the last edit", Undo(), enabled=bool(state.past)),
+        Control("redo", "button", redo, "", "redo", "Do it again", Redo(), enabled=bool(state.future)),
+        Control("restart", "button", restart, "", "restart", "Begin the episode again", Restart()),
+        Control("new", "button", new, "", "new", "A new random maze", NewMap()),
+        Control("compare", "toggle", compare, "", "compare", tip, ToggleCompare(), on=comparing),
     ]
 
 
-def _looks(state: ViewState) -> list[Control]:
-    icon = Rect(0, 0, ICON, 0)
+def _looks(state: ViewState, slots: list[Rect]) -> list[Control]:
+    theme, smaller, larger, help = slots
     return [
-        Control("theme", "button", icon, "", "theme", "Light or dark", Theme()),
-        Control("text.smaller", "button", icon, "", "smaller", "Smaller text", TextScale(-1)),
-        Control("text.larger", "button", icon, "", "larger", "Larger text", TextScale(+1)),
-        Control("help", "toggle", icon, "", "help", "Every key", ToggleHelp(), on=state.help),
+        Control("theme", "button", theme, "", "theme", "Light or dark", Theme()),
+        Control("text.smaller", "button", smaller, "", "smaller", "Smaller text", TextScale(-1)),
+        Control("text.larger", "button", larger, "", "larger", "Larger text", TextScale(+1)),
+        Control("help", "toggle", help, "", "help", "Every key", ToggleHelp(), on=state.help),
     ]
-
-
-def _placed(groups: Iterable[list[Control]], bar: Rect, scale: float) -> list[Control]:
-    """Gives the groups their places in a row: full width if there is room for it, or else all the narrower."""
-    groups = list(groups)
-    wanted = 2.0 * PADDING + sum(control.rect.width + GAP for group in groups for control in group)
-    scale = min(scale, bar.width / (wanted + GROUP_GAP * (len(groups) - 1)))
-    height = round(0.74 * bar.height)
-    x, placed = PADDING * scale, []
-    for group in groups:
-        for control in group:
-            width = control.rect.width * scale
-            rect = Rect(round(x), bar.y + (bar.height - height) // 2, max(1, round(width)), height)
-            placed.append(replace(control, rect=rect))
-            x += width + GAP * scale
-        x += GROUP_GAP * scale
-    return placed
