@@ -104,11 +104,10 @@ def _embed(agent: Agent, places: ArrayLike, k: int) -> Floats:
 def _nearest(points: Floats, landmarks: NDArray[np.float32]) -> tuple[NDArray[np.int64], Floats]:
     """[M, n] the landmarks nearest to each of [M, E] points, and the [M, n] distances to them."""
     count = min(NEIGHBORS, len(landmarks))
-    numbers, distances = [], []
-    for first in range(0, max(1, len(points)), BLOCK):
-        block = points[first : first + BLOCK]
-        squares = np.square(block).sum(1)[:, None] + np.square(landmarks).sum(1) - 2 * block @ landmarks.T
-        near = np.argpartition(squares, count - 1, axis=1)[:, :count]
+    numbers, distances = [torch.empty(0, count, dtype=torch.int64)], [torch.empty(0, count, dtype=torch.float64)]
+    for block in torch.from_numpy(points).split(BLOCK):
+        table = torch.cdist(block, torch.from_numpy(landmarks).double())
+        near = table.float().topk(count, largest=False, sorted=False).indices  # twice as fast in single precision
         numbers.append(near)
-        distances.append(np.sqrt(np.take_along_axis(squares, near, 1).clip(0)))
-    return np.concatenate(numbers), np.concatenate(distances)
+        distances.append(table.gather(1, near))
+    return torch.cat(numbers).numpy(), torch.cat(distances).numpy()

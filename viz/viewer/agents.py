@@ -14,7 +14,8 @@ from hjepa.optimizers import Optimizer
 from hjepa.planning import Distilled, Search
 from hjepa.pretrained import pretrained, shipped
 from hjepa.telling import principal_plane
-from viz.viewer.document import Setup
+from hjepa.zones import Zones
+from viz.viewer.document import Document, Setup
 from viz.viewer.messages import Fork, LevelFacts
 from viz.viewer.recording import SPEED
 from worlds.compiled import RADIUS
@@ -23,6 +24,10 @@ from worlds.maps import CELL_SIZE, Map
 MAP = "map"
 """Name of the agent that sees the map."""
 MAP_LEVELS = 4
+CORNER = (-1.5 * CELL_SIZE, -1.5 * CELL_SIZE)
+"""The outer corner of cell (0, 0), which is centred at -CELL_SIZE; world units."""
+TOLLS = (0.0, 3.0, np.inf)
+"""World steps that a step costs beyond its own where nothing is painted, in a dear place, and in a guardrail."""
 SHORT = "ogbench/pointmaze-{}-navigate"
 
 
@@ -65,9 +70,16 @@ def _seeing_places(name: str, agent: Agent) -> Agent:
 
 def build(map: Map) -> Agent:
     """The agent that sees a map, with as many levels as it can have."""
-    corner = (-1.5 * CELL_SIZE, -1.5 * CELL_SIZE)  # cell (0, 0) is centred at -CELL_SIZE
     entrances = map.center(map.entrances())
-    return map_agent(map.walls, corner, CELL_SIZE, MAP_LEVELS, speed=SPEED, radius=RADIUS, entrances=entrances)
+    return map_agent(map.walls, CORNER, CELL_SIZE, MAP_LEVELS, speed=SPEED, radius=RADIUS, entrances=entrances)
+
+
+def laid_over(document: Document) -> Zones | None:
+    """What is painted on a document, as planners take it; None for nothing."""
+    painted = document.zones.cells
+    if not painted.any():
+        return None
+    return Zones(np.array(TOLLS, np.float32)[painted], CORNER, CELL_SIZE, margin=RADIUS)
 
 
 def planners_at(agent: Agent, level: int) -> tuple[str, ...]:

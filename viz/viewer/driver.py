@@ -12,9 +12,10 @@ from hjepa.actor import Actor
 from hjepa.agent import Agent
 from hjepa.planning import LevelPlanner
 from planners.trace import Decision
-from viz.viewer.agents import MAP, Library, build, facts, forks, unfit
+from viz.viewer.agents import MAP, Library, build, facts, forks, laid_over, unfit
 from viz.viewer.document import Document, Point, Setup
-from viz.viewer.messages import Loaded, Notice, Report
+from viz.viewer.fields import Sampler
+from viz.viewer.messages import AskField, Field, Loaded, Notice, Report
 from viz.viewer.watch import Watch
 from viz.viewer.world import World
 
@@ -39,6 +40,7 @@ class Driver:
         self.actor: Actor | None = None
         self.seconds, self.calls = 0.0, 0
         self._watch = Watch(())
+        self._sampler: Sampler | None = None
         self._keys: dict[str, object] = {}
         self._pins: dict[int, Point] = {}
 
@@ -77,6 +79,15 @@ class Driver:
         self._watch.look(step + 1, world.seen, world.in_guardrail)
         return decision
 
+    def field(self, ask: AskField, document: Document) -> Field | None:
+        """A field as the agent knows it; None while there is no agent."""
+        if self.agent is None:
+            return None
+        if self._is_new("fields", (self._keys["agent"], document.version), self._sampler):
+            self._sampler = Sampler(self.agent, document)
+        assert self._sampler is not None
+        return self._sampler.field(ask, document)
+
     def let_go(self, level: int) -> None:
         """Takes note that a pinned subgoal has been reached, and is no longer asked for."""
         self._pins.pop(level, None)
@@ -97,7 +108,8 @@ class Driver:
         if self._is_new("actor", everything, self.actor):
             self.actor = None
             planners = cast(tuple[LevelPlanner, ...], setup.planners)  # checked by ``unfit``
-            self.actor = Actor(agent, levels, planners, document.seed, watch=True)
+            zones = laid_over(document)
+            self.actor = Actor(agent, levels, planners, document.seed, risk=setup.risk, zones=zones, watch=True)
         assert self.actor is not None
         if self._is_new("goal", document.goal, self.actor.session):
             self.actor.begin(np.array([document.goal], np.float32))

@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+
 from hjepa.agent import Agent
-from hjepa.cost_to_go import locate, remaining_steps
+from hjepa.cost_to_go import Located, locate, remaining_steps
+from hjepa.zones import priced
 from viz.heat import Samples
+from viz.viewer.agents import laid_over
 from viz.viewer.document import Document
 from viz.viewer.messages import AskField, Field
 
 
-def sample_field(agent: Agent, ask: AskField, document: Document) -> Field:
-    """One field on a document's map, sampled wherever the agent's centre can be."""
-    samples = Samples.of(document.map.cells)
-    located = locate(agent, samples.places, ask.level)
-    steps = remaining_steps(agent, document.goal, located) if ask.name == "heat" else located.unfamiliar
-    shown = samples.spread(steps)
-    return Field(
-        run=ask.run,
-        name=ask.name,
-        level=ask.level,
-        version=document.version,
-        goal=document.goal,
-        x=shown.x.astype("float32"),
-        y=shown.y.astype("float32"),
-        steps=shown.steps.astype("float32"),
-    )
+class Sampler:
+    """One agent's fields on one version of a document, wherever the agent's centre can be; the goal may move.
+
+    Args:
+        agent: whose.
+        document: whose map and zones.
+    """
+
+    def __init__(self, agent: Agent, document: Document) -> None:
+        zones = laid_over(document)
+        self._agent = agent if zones is None else replace(agent, graphs=priced(agent.graphs, zones))
+        self._samples = Samples.of(document.map.cells)
+        self._located: dict[int, Located] = {}
+
+    def field(self, ask: AskField, document: Document) -> Field:
+        """One field, towards the document's goal."""
+        if ask.level not in self._located:
+            self._located[ask.level] = locate(self._agent, self._samples.places, ask.level)
+        located = self._located[ask.level]
+        heat = ask.name == "heat"
+        shown = self._samples.spread(
+            remaining_steps(self._agent, document.goal, located) if heat else located.unfamiliar
+        )
+        x, y, steps = (array.astype(np.float32) for array in (shown.x, shown.y, shown.steps))
+        return Field(ask.run, ask.name, ask.level, document.version, document.goal, x, y, steps)

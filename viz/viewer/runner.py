@@ -10,7 +10,6 @@ from planners.trace import Decision
 from viz.viewer.agents import Library
 from viz.viewer.document import Document, Point
 from viz.viewer.driver import Driver
-from viz.viewer.fields import sample_field
 from viz.viewer.messages import AskField, Began, Edited, Notice, PinReached, Probed, Report, Stepped
 from viz.viewer.world import World, on_floor
 
@@ -113,9 +112,8 @@ class Runner:
 
     def field(self, ask: AskField) -> list[Report]:
         """A field as the agent knows it; nothing while there is no agent."""
-        if self._driver.agent is None:
-            return []
-        return [sample_field(self._driver.agent, ask, self._document)]
+        field = self._driver.field(ask, self._document)
+        return [] if field is None else [field]
 
     def probe(self, place: Point) -> list[Report]:
         """What the plan would be from another place; nothing while nothing can move."""
