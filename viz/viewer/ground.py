@@ -19,8 +19,10 @@ from viz.theme import Theme, rgb255
 from viz.viewer.document import COST, GUARDRAIL, Zones
 from viz.viewer.layout import Projection, extent
 from viz.viewer.messages import Field
-from viz.viewer.paint import Floats, disc, gradient, ring, segments_of, shaded, strokes
+from viz.viewer.paint import Floats, gradient, segments_of, shaded, strokes
+from viz.viewer.sheet import line_scale
 from viz.viewer.soft import inside, pixel_lines, resampled, smooth
+from viz.viewer.stamps import DISC, stamp
 from viz.viewer.state import LayerState
 from worlds.compiled import PORTAL_RADIUS
 from worlds.maps import CELL_SIZE, Map
@@ -50,11 +52,6 @@ class Ground:
     theme: Theme
     projection: Projection
     layers: tuple[LayerState, LayerState, LayerState, LayerState, LayerState]
-
-
-def line_scale(projection: Projection) -> float:
-    """Line widths in proportion to 1 at 40 pixels per cell: thinner where a cell is small, but never hair-thin."""
-    return float(np.clip((projection.scale * CELL_SIZE / 40) ** 0.5, 0.55, 1.4))
 
 
 @lru_cache(maxsize=KEPT)
@@ -178,11 +175,12 @@ def _draw_isolines(
 
 def _draw_portals(surface: pygame.Surface, map: Map, theme: Theme, projection: Projection) -> None:
     """Concentric rings: a filled core marks an entrance (things fall in), an open one an exit."""
+    radius, inner, core = (size * projection.scale for size in (PORTAL_RADIUS, PORTAL_RADIUS - 0.5, 0.5))
     width = 1.6 * line_scale(projection)
     for cells, color, inward in ((map.entrances(), theme.entrance, True), (map.exits(), theme.exit, False)):
-        for centre in projection.pixels(map.center(cells)):
-            disc(surface, centre, PORTAL_RADIUS * projection.scale, color, 0.18)
-            ring(surface, centre, PORTAL_RADIUS * projection.scale, color, width, 0.95)
-            ring(surface, centre, (PORTAL_RADIUS - 0.5) * projection.scale, color, width, 0.6)
-            if inward:
-                disc(surface, centre, 0.5 * projection.scale, color, 0.9)
+        at = projection.pixels(map.center(cells))
+        stamp(surface, at, DISC, radius, color, alpha=0.18)
+        stamp(surface, at, DISC, radius, color, alpha=0.95, line=width)
+        stamp(surface, at, DISC, inner, color, alpha=0.6, line=width)
+        if inward:
+            stamp(surface, at, DISC, core, color, alpha=0.9)

@@ -17,13 +17,13 @@ from viz.viewer.layout import Projection
 from viz.viewer.lettering import text_width, write
 from viz.viewer.messages import Fork, LevelFacts
 from viz.viewer.model import Model
-from viz.viewer.paint import Floats, arrow, dashed, panel, ring, segments_of, strokes
+from viz.viewer.paint import Floats, arrow, dashed, panel, segments_of, strokes
 from viz.viewer.pane import Pane
 from viz.viewer.plan_layers import draw_imagined, draw_plans, draw_probe
 from viz.viewer.search_layers import draw_node, draw_work
+from viz.viewer.sheet import Sheet
 from viz.viewer.stamps import DISC, STAR, stamp
 from viz.viewer.state import ViewState
-from worlds.compiled import RADIUS
 
 FADING = 250
 """World steps after which the trail is as faint as it gets."""
@@ -50,74 +50,78 @@ def draw_map(surface: pygame.Surface, state: ViewState, model: Model, run: int, 
 
 
 def _draw_ground(pane: Pane) -> None:
-    look = pane.state.layer
+    look, sheet = pane.state.layer, pane.sheet
     heated = look("heat").shown or look("isolines").shown
     of = Ground(
         pane.document.map,
         pane.document.zones,
         pane.run.field("heat", pane.level, pane.document) if heated else None,
         pane.run.field("unfamiliar", pane.level, pane.document) if look("unfamiliar").shown else None,
-        pane.theme,
-        pane.projection,
+        sheet.theme,
+        sheet.projection,
         (look("walls"), look("zones"), look("heat"), look("isolines"), look("unfamiliar")),
     )
-    pane.surface.blit(ground(of), (0, 0))
+    sheet.surface.blit(ground(of), (0, 0))
 
 
 # --- memory ---------------------------------------------------------------------------------------------------------
 
 
 def _draw_landmarks(pane: Pane) -> None:
-    alpha, facts = pane.alpha("landmarks"), pane.facts
+    alpha, facts, sheet = pane.alpha("landmarks"), pane.facts, pane.sheet
     if alpha and facts is not None and len(facts.places):
-        drawn = _landmarks(facts, pane.level, pane.theme, pane.projection)
-        drawn.set_alpha(round(255 * alpha))
-        pane.surface.blit(drawn, (0, 0))
+        sheet.lay(_landmarks(facts, pane.level, sheet.theme, sheet.projection), alpha)
 
 
 @lru_cache(maxsize=KEPT)
 def _landmarks(facts: LevelFacts, level: int, theme: Theme, projection: Projection) -> pygame.Surface:
-    """What a level remembers, on a surface of its own: dots, joined where the way between them is known."""
+    """What a level remembers: dots, joined where the way between them is known."""
     color = theme.level(level).color
-    surface = pygame.Surface(projection.rect[2:], pygame.SRCALPHA, 32)
-    surface.fill((*pygame.Color(color)[:3], 0))
-    places = projection.pixels(facts.places)
-    strokes(surface, places[facts.edges], color, 1.0, 0.3)
-    stamp(surface, places, DISC, 2.0, color, theme.halo)
-    return surface
+    sheet = Sheet.clear(projection, theme, color)
+    at = sheet.pixels(facts.places)
+    strokes(sheet.surface, at[facts.edges], color, 1.0, 0.4)
+    stamp(sheet.surface, at, DISC, 2.2, color, theme.halo)
+    return sheet.drawn()
 
 
 def _draw_chosen_landmarks(pane: Pane) -> None:
     """The landmark chosen on the latent map, and the one under the pointer."""
-    facts = pane.facts if pane.selected else None
-    for number, width in ((pane.state.landmark, 2.2), (pane.state.hovered, 1.5)):
+    sheet, facts = pane.sheet, pane.facts if pane.selected else None
+    for number, line in ((pane.state.landmark, 2.2), (pane.state.hovered, 1.5)):
         if facts is not None and number is not None and number < len(facts.places):
-            place = pane.pixels(facts.places[number])
-            stamp(pane.surface, place, DISC, 3.2, pane.style(pane.level).color, pane.theme.ink, rim=1.2)
-            ring(pane.surface, place, 9.0, pane.theme.ink, width)
+            at = sheet.pixels(facts.places[number])
+            stamp(sheet.surface, at, DISC, 3.2, sheet.theme.level(pane.level).color, sheet.theme.ink, rim=1.2)
+            stamp(sheet.surface, at, DISC, 9.0, sheet.theme.ink, sheet.theme.halo, line=line)
 
 
 # --- portals --------------------------------------------------------------------------------------------------------
 
 
 def _draw_forks(pane: Pane) -> None:
-    alpha = pane.alpha("forks")
-    for fork in pane.run.forks if alpha else ():
-        for outcome, probability in zip(fork.outcomes, fork.probabilities, strict=True):
-            _draw_outcome(pane, fork, outcome, float(probability), alpha)
+    alpha, sheet = pane.alpha("forks"), pane.sheet
+    if alpha and pane.run.forks:
+        sheet.lay(_forks(pane.run.forks, sheet.theme, sheet.projection), alpha)
 
 
-def _draw_outcome(pane: Pane, fork: Fork, outcome: Floats, probability: float, alpha: float) -> None:
+@lru_cache(maxsize=KEPT)
+def _forks(forks: tuple[Fork, ...], theme: Theme, projection: Projection) -> pygame.Surface:
+    sheet = Sheet.clear(projection, theme, theme.entrance)
+    for fork in forks:
+        for outcome, probability in zip(fork.outcomes, fork.probabilities.tolist(), strict=True):
+            _draw_outcome(sheet, _arc(sheet.pixels(fork.place), sheet.pixels(outcome)), probability)
+    return sheet.drawn()
+
+
+def _draw_outcome(sheet: Sheet, way: Floats, probability: float) -> None:
     """An arc from a portal's entrance to where it may lead, the wider the likelier."""
-    way, color = _arc(pane.pixels(fork.place), pane.pixels(outcome)), pane.theme.entrance
-    width = (1.0 + 2.0 * probability) * pane.unit
-    dashed(pane.surface, way, color, width, 5.0 * pane.unit, 0.75 * alpha)
-    arrow(pane.surface, way[-2:], color, width, 0.9 * alpha, 9 * pane.unit)
-    text, size = f"{100 * probability:.0f} %", max(10, round(11 * pane.unit))
-    (x, y), wide = way[len(way) // 2].tolist(), text_width(f"{100 * probability:.0f} %", size) + 8
+    color, width = sheet.theme.entrance, (1.0 + 2.0 * probability) * sheet.unit
+    dashed(sheet.surface, way, color, width, 5.0 * sheet.unit, 0.75)
+    arrow(sheet.surface, way[-2:], color, width, 0.9, 9 * sheet.unit)
+    text, size, (x, y) = f"{100 * probability:.0f} %", max(10, round(11 * sheet.unit)), way[len(way) // 2].tolist()
+    wide = text_width(text, size) + 8
     box = (round(x - wide / 2), round(y - 0.75 * size), wide, round(1.5 * size))
-    panel(pane.surface, box, pane.theme.page, 4, alpha=round(0.8 * alpha, 2))
-    write(pane.surface, (x, y), text, color, size, "mm", alpha=alpha)
+    panel(sheet.surface, box, sheet.theme.page, 4, alpha=0.8)
+    write(sheet.surface, (x, y), text, color, size, "mm")
 
 
 def _arc(start: Floats, end: Floats) -> Floats:
@@ -135,10 +139,10 @@ def _draw_trail(pane: Pane) -> None:
     alpha, recording = pane.alpha("trail"), pane.run.recording
     if not alpha or recording is None or pane.step == 0:
         return
-    kept = _spaced(pane.pixels(recording.trail(pane.step)))
+    kept = _spaced(pane.sheet.pixels(recording.trail(pane.step)))
     age = pane.step - kept[1:, 2]
     fading = np.clip(1 - age / FADING, 0, 1) * 0.6 + 0.35
-    strokes(pane.surface, segments_of(kept[:, :2]), pane.theme.ink, 1.6 * pane.unit, alpha * fading)
+    strokes(pane.sheet.surface, segments_of(kept[:, :2]), pane.sheet.theme.ink, 1.6 * pane.sheet.unit, alpha * fading)
 
 
 def _spaced(points: Floats, spacing: float = 3.0) -> Floats:
@@ -150,17 +154,17 @@ def _spaced(points: Floats, spacing: float = 3.0) -> Floats:
 
 
 def _draw_start(pane: Pane) -> None:
-    place = pane.pixels(pane.document.start)
-    stamp(pane.surface, place, DISC, 4.6 * pane.unit, pane.theme.muted, pane.theme.halo, line=1.5)
-    stamp(pane.surface, place, DISC, 1.6 * pane.unit, pane.theme.muted)
+    sheet, theme, at = pane.sheet, pane.sheet.theme, pane.sheet.pixels(pane.document.start)
+    stamp(sheet.surface, at, DISC, 4.6 * sheet.unit, theme.muted, theme.halo, line=1.5)
+    stamp(sheet.surface, at, DISC, 1.6 * sheet.unit, theme.muted)
 
 
 def _draw_agent(pane: Pane) -> None:
+    sheet, theme = pane.sheet, pane.sheet.theme
     if pane.agent is not None:
-        radius = max(RADIUS * pane.projection.scale, 2.5)
-        stamp(pane.surface, pane.agent, DISC, radius, pane.theme.ink, pane.theme.halo, rim=1.2 * pane.unit)
+        stamp(sheet.surface, pane.agent, DISC, sheet.agent_radius, theme.ink, theme.halo, rim=1.2 * sheet.unit)
 
 
 def _draw_goal(pane: Pane) -> None:
-    size = 8.6 * pane.unit
-    stamp(pane.surface, pane.pixels(pane.document.goal), STAR, size, pane.theme.goal, pane.theme.ink, rim=0.14 * size)
+    sheet, theme, size = pane.sheet, pane.sheet.theme, 8.6 * pane.sheet.unit
+    stamp(sheet.surface, sheet.pixels(pane.document.goal), STAR, size, theme.goal, theme.ink, rim=0.14 * size)

@@ -38,19 +38,6 @@ def dashed(
     strokes(surface, _dashes(segments_of(points), dash), color, width, alpha)
 
 
-def ring(
-    surface: pygame.Surface, centre: ArrayLike, radius: float, color: str, width: float, alpha: float = 1.0
-) -> None:
-    """A circle's outline."""
-    angles = np.linspace(0, 2 * np.pi, max(12, int(2.2 * radius)))
-    polyline(surface, np.asarray(centre) + radius * np.stack([np.cos(angles), np.sin(angles)], 1), color, width, alpha)
-
-
-def disc(surface: pygame.Surface, centre: ArrayLike, radius: float, color: str, alpha: float = 1.0) -> None:
-    """A filled circle."""
-    strokes(surface, np.broadcast_to(np.asarray(centre, np.float32), (1, 2, 2)), color, 2 * radius, alpha)
-
-
 def arrow(
     surface: pygame.Surface, points: ArrayLike, color: str, width: float, alpha: float = 1.0, head: float = 7.0
 ) -> None:
@@ -116,6 +103,11 @@ def gradient(colors: Sequence[str], count: int) -> Floats:
     stops = np.array([rgb255(color) for color in colors], np.float32)
     at = np.linspace(0, len(stops) - 1, count)
     return np.stack([np.interp(at, np.arange(len(stops)), channel) for channel in stops.T], 1).astype(np.float32)
+
+
+def hexadecimal(rgb: ArrayLike) -> str:
+    """[3] a colour, 0..255, as themes write it."""
+    return "#" + "".join(f"{round(channel):02x}" for channel in np.asarray(rgb).tolist())
 
 
 def segments_of(lines: ArrayLike) -> Floats:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
+from functools import lru_cache
 
-from planners.trace import Expansion, Round, Tree
-from viz.viewer.paint import Floats, gradient, polyline, ring, segments_of, strokes
+import numpy as np
+import pygame
+
+from planners.trace import Expansion, Round, Tree, Work
+from viz.theme import Theme
+from viz.viewer.layout import Projection
+from viz.viewer.paint import gradient, hexadecimal, polyline, segments_of, strokes
 from viz.viewer.pane import Pane
+from viz.viewer.sheet import Sheet
 from viz.viewer.stamps import DISC, stamp
 
 MOST_CANDIDATES = 72
@@ -14,77 +20,80 @@ MOST_CANDIDATES = 72
 MOST_PLACES = 1500
 """Places that are drawn of a search."""
 SHADES = 8
+"""Of places by their order, and sizes of nodes by their visits."""
 
 
 def draw_work(pane: Pane) -> None:
-    """What the selected level tried, up to the round shown; of several rounds or trees the last."""
-    for item in pane.work[-1:]:
-        match item:
-            case Round() if alpha := pane.alpha("candidates"):
-                _draw_candidates(pane, item, alpha)
-            case Expansion() if alpha := pane.alpha("frontier"):
-                _draw_expansion(pane, item, alpha)
-            case Tree() if alpha := pane.alpha("frontier"):
-                _draw_tree(pane, item, alpha)
+    """What the selected level tried, up to the round shown."""
+    sheet, work = pane.sheet, pane.work
+    alpha = pane.alpha("candidates" if isinstance(work, Round) else "frontier")
+    if work is not None and alpha:
+        sheet.lay(_drawn(work, pane.level, sheet.theme, sheet.projection), alpha)
 
 
-def _draw_candidates(pane: Pane, tried: Round, alpha: float) -> None:
+@lru_cache(maxsize=8)
+def _drawn(work: Work, level: int, theme: Theme, projection: Projection) -> pygame.Surface:
+    sheet = Sheet.clear(projection, theme, theme.level(level).color)
+    match work:
+        case Round():
+            _draw_candidates(sheet, work, level)
+        case Expansion():
+            _draw_expansion(sheet, work, level)
+        case Tree():
+            _draw_tree(sheet, work, level)
+    return sheet.drawn()
+
+
+def _draw_candidates(sheet: Sheet, tried: Round, level: int) -> None:
     """Predicted trajectories: the dear ones faint, the elite bright, the best one lit."""
-    color, lines = pane.style(pane.level).color, pane.pixels(tried.candidates)
-    elites = min(tried.elites, MOST_CANDIDATES // 2)
-    others = np.unique(np.linspace(tried.elites, len(lines) - 1, MOST_CANDIDATES - elites).astype(int))
-    others = others[others >= tried.elites]
-    strokes(pane.surface, segments_of(lines[others]), color, 1.0, 0.28 * alpha)
-    strokes(pane.surface, segments_of(lines[:elites]), color, 1.3 * pane.unit, 0.85 * alpha)
-    polyline(pane.surface, lines[0], pane.theme.ink, 1.3 * pane.unit, 0.8 * alpha)
+    count, color = len(tried.candidates), sheet.theme.level(level).color
+    elites = min(tried.elites, count, MOST_CANDIDATES // 2)
+    others = np.unique(np.linspace(elites, count - 1, min(MOST_CANDIDATES, count) - elites).astype(int))
+    lines = sheet.pixels(tried.candidates)
+    strokes(sheet.surface, segments_of(lines[others]), color, 1.0, 0.3)
+    strokes(sheet.surface, segments_of(lines[:elites]), color, 1.3 * sheet.unit, 0.85)
+    strokes(sheet.surface, segments_of(lines[:1]), sheet.theme.ink, 1.3 * sheet.unit, 0.8)
 
 
-def _draw_expansion(pane: Pane, search: Expansion, alpha: float) -> None:
-    """Places in the order in which they were looked at, the later the brighter and larger."""
-    count = len(search.places)
-    if count == 0:
-        return
-    at, color = pane.pixels(search.places), pane.style(pane.level).color
+def _draw_expansion(sheet: Sheet, search: Expansion, level: int) -> None:
+    """Places in the order in which they were looked at, the later the brighter and larger; the last one is ringed."""
+    count, theme = len(search.places), sheet.theme
+    at, color = sheet.pixels(search.places), theme.level(level).color
     linked = np.flatnonzero(search.parents >= 0)
-    strokes(pane.surface, np.stack([at[search.parents[linked]], at[linked]], 1), color, 1.0, 0.3 * alpha)
+    strokes(sheet.surface, np.stack([at[search.parents[linked]], at[linked]], 1), color, 1.0, 0.3)
     shown = np.unique(np.linspace(0, count - 1, min(count, MOST_PLACES)).astype(int))
-    shades = gradient_hex(pane.theme.muted, color)
-    order = np.minimum(shown * SHADES // count, SHADES - 1)
-    for shade in range(SHADES):
-        radius = (1.4 + 1.6 * shade / (SHADES - 1)) * pane.unit
-        stamp(pane.surface, at[shown[order == shade]], DISC, radius, shades[shade], pane.theme.halo, alpha=0.9 * alpha)
-    ring(pane.surface, at[-1], 6.5 * pane.unit, pane.theme.ink, 1.4 * pane.unit, 0.8 * alpha)
+    order = np.minimum(shown * SHADES // max(count, 1), SHADES - 1)
+    for shade, rgb in enumerate(gradient((theme.muted, color), SHADES)):
+        radius = (1.4 + 1.6 * shade / (SHADES - 1)) * sheet.unit
+        stamp(sheet.surface, at[shown[order == shade]], DISC, radius, hexadecimal(rgb), theme.halo)
+    stamp(sheet.surface, at[-1:], DISC, 6.5 * sheet.unit, theme.ink, line=1.4 * sheet.unit)
 
 
-def _draw_tree(pane: Pane, tree: Tree, alpha: float) -> None:
-    """Nodes, the larger the more often visited; where the world moves, a hollow one."""
-    at, style = pane.pixels(tree.places), pane.style(pane.level)
+def _draw_tree(sheet: Sheet, tree: Tree, level: int) -> None:
+    """Nodes, the larger the more often visited; hollow ones where the world moves."""
+    at, color = sheet.pixels(tree.places), sheet.theme.level(level).color
     share = np.sqrt(tree.visits / max(1, int(tree.visits.max(initial=1))))
     children = np.flatnonzero(tree.parents >= 0)
     ways = np.stack([at[tree.parents[children]], at[children]], 1)
-    strokes(pane.surface, ways, style.color, 1.2 * pane.unit, alpha * (0.25 + 0.6 * share[children]))
+    strokes(sheet.surface, ways, color, 1.2 * sheet.unit, 0.2 + 0.7 * share[children])
     sizes = np.minimum(share * SHADES, SHADES - 1).astype(int)
-    for size, moved in np.unique(np.stack([sizes, tree.chance.astype(int)], 1), axis=0).tolist():
-        of = (sizes == size) & (tree.chance == bool(moved))
-        _draw_nodes(pane, at[of], (1.6 + 0.6 * size) * pane.unit, bool(moved), alpha)
-
-
-def _draw_nodes(pane: Pane, at: Floats, radius: float, chance: bool, alpha: float) -> None:
-    color, line = pane.style(pane.level).color, 1.4 * pane.unit if chance else 0.0
-    stamp(pane.surface, at, DISC, radius, color, pane.theme.halo, alpha=alpha, line=line)
+    for size, chance in np.unique(np.stack([sizes, tree.chance.astype(int)], 1), axis=0).tolist():
+        of = at[(sizes == size) & (tree.chance == bool(chance))]
+        line, opacity = 1.4 * sheet.unit if chance else 0.0, min(1.0, 0.5 + 0.25 * size)
+        stamp(sheet.surface, of, DISC, (1.3 + 0.55 * size) * sheet.unit, color, sheet.theme.halo, 0.9, opacity, line)
 
 
 def draw_node(pane: Pane) -> None:
     """The selected node of the tree: its state, and the way there."""
-    node, trees = pane.state.node, [item for item in pane.work if isinstance(item, Tree)]
-    if node is None or not pane.selected or not trees or not 0 <= node < len(trees[-1].parents):
+    node, tree, sheet = pane.state.node, pane.work, pane.sheet
+    if node is None or not pane.selected or not isinstance(tree, Tree) or not 0 <= node < len(tree.parents):
         return
-    at = pane.pixels(trees[-1].places)
-    way = at[lineage(trees[-1], node)]
-    polyline(pane.surface, way, pane.theme.halo, 4.5 * pane.unit, 0.8)
-    polyline(pane.surface, way, pane.theme.ink, 2.0 * pane.unit)
-    stamp(pane.surface, at[node], DISC, 3.4 * pane.unit, pane.style(pane.level).color, pane.theme.ink, rim=1.2)
-    ring(pane.surface, at[node], 9.5 * pane.unit, pane.theme.ink, 2.0 * pane.unit)
+    at, theme, unit = sheet.pixels(tree.places), sheet.theme, sheet.unit
+    way = at[lineage(tree, node)]
+    polyline(sheet.surface, way, theme.halo, 4.5 * unit, 0.8)
+    polyline(sheet.surface, way, theme.ink, 2.0 * unit)
+    stamp(sheet.surface, at[node], DISC, 3.4 * unit, theme.level(pane.level).color, theme.ink, rim=1.2)
+    stamp(sheet.surface, at[node], DISC, 9.5 * unit, theme.ink, theme.halo, line=2.0 * unit)
 
 
 def lineage(tree: Tree, node: int) -> list[int]:
@@ -93,8 +102,3 @@ def lineage(tree: Tree, node: int) -> list[int]:
     while tree.parents[way[-1]] >= 0:
         way.append(int(tree.parents[way[-1]]))
     return way[::-1]
-
-
-def gradient_hex(first: str, last: str) -> list[str]:
-    """``SHADES`` hex colours from one to another."""
-    return ["#{:02x}{:02x}{:02x}".format(*shade) for shade in gradient((first, last), SHADES).round().astype(int)]
