@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hjepa.agent import Agent
-from hjepa.listener import Listener
+from hjepa.listener import Listener, elites_of
 from hjepa.planning import Attitude, LevelPlanner, make_hierarchy
 from hjepa.telling import Mind, Pins, Seen, Teller
 from hjepa.zones import Zones
@@ -20,7 +20,6 @@ from planners.base import Recorder
 from planners.hierarchy import Session
 from planners.landmarks import Target
 from planners.trace import Decision
-from planners.trajectories import TrajectoryPlanner
 
 Points = NDArray[np.float32]
 
@@ -63,7 +62,8 @@ class Actor:
         self.planner = make_hierarchy(
             self.stack, agent.graphs, self.config, self.levels, self.generator, agent.policy, zones
         )
-        self.listeners = {k: Listener(self._elites(k)) for k in range(1, self.levels + 1)} if watch else {}
+        planning_at = [self.planner.controller.planner, *(level.planner for level in self.planner.levels)]
+        self.listeners = {k: Listener(elites_of(each)) for k, each in enumerate(planning_at, 1)} if watch else {}
         self.session: Session | None = None
         self.fresh = False
 
@@ -139,7 +139,8 @@ class Actor:
             return
         seen = self._see(np.asarray(place)[None])
         points = tuple(point[0].cpu().numpy() for point in self._points(seen))
-        session.pin(level, problem, Target(points[min(level, self.levels) - 1], goal=points))
+        own = points[level - 1] if 2 <= level <= self.levels else points[0]  # the session refuses other levels
+        session.pin(level, problem, Target(own, goal=points))
         self._pins[level, problem] = seen
 
     def forget(self, level: int, problem: int = 0) -> None:
@@ -217,11 +218,3 @@ class Actor:
         if self.session is None:
             raise RuntimeError(f"Actor.begin(goals) must come before {what}")
         return self.session
-
-    def _elites(self, k: int) -> int | None:
-        """What the planner of a level calls its elites, if it has any."""
-        path_planner = self.planner.levels[k - 2].planner if k > 1 else None
-        planner = (
-            path_planner.planner if isinstance(path_planner, TrajectoryPlanner) else self.planner.controller.planner
-        )
-        return getattr(planner, "elites", None)

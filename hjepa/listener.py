@@ -10,7 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hjepa.policy import PolicyPlanner
+from planners.sampling import CEM, ICEM
 from planners.trace import Expansion, Points, Round, Tree, Work
+from planners.trajectories import TrajectoryPlanner
 
 Decode = Callable[[Tensor], Tensor]
 """[..., D] states of a level to [..., O] observations."""
@@ -56,6 +59,19 @@ class Listener:
             sweeps = _parted(records, [told["iteration"] == 0 for told in records])
             return tuple(_wave(parts[-1], decode) for parts in sweeps)
         return tuple(_round(told, self.elites, decode) for told in records)
+
+
+def elites_of(planner: object) -> int | None:
+    """How many elites a planner has, or the one that it asks; None where it knows none."""
+    match planner:
+        case CEM() | ICEM():
+            return planner.elites
+        case TrajectoryPlanner():
+            return elites_of(planner.planner)
+        case PolicyPlanner():
+            return elites_of(planner.refine)
+        case _:
+            return None
 
 
 def _parted(records: list[Told], begins: Sequence[bool]) -> list[list[Told]]:

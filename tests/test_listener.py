@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from hjepa.listener import CANDIDATES, Listener
+from hjepa.listener import CANDIDATES, Listener, elites_of
 from planners.astar import LatentAStar, SearchGoal
 from planners.base import Box, Discrete, Plan, Planner
 from planners.dynamic_programming import DynamicProgramming
@@ -80,7 +80,7 @@ OPTIMIZERS = {
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_rounds_are_sorted_and_hold_the_plan(name: str) -> None:
     planner, rounds = OPTIMIZERS[name]
-    listener = Listener(getattr(planner, "elites", None))
+    listener = Listener(elites_of(planner))
     plan = listen(planner, listener)
     work = listener.work(decode)
     assert all(isinstance(part, Round) for part in work)
@@ -98,9 +98,10 @@ def test_rounds_are_sorted_and_hold_the_plan(name: str) -> None:
 
 
 def test_elites_are_the_planners_own_number() -> None:
-    listener, guessing = Listener(8), Listener()
+    planner = OPTIMIZERS["cem"][0]
+    listener, guessing = Listener(elites_of(planner)), Listener(elites_of(OPTIMIZERS["random"][0]))
     for each in (listener, guessing):
-        listen(OPTIMIZERS["cem"][0], each)
+        listen(planner, each)
     assert [part.elites for part in listener.work(decode)] == [8, 8, 8, 1], "at last the mean alone"
     assert [part.elites for part in guessing.work(decode)] == [10, 10, 10, 1], "a tenth"
 

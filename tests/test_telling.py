@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -12,9 +13,10 @@ import torch
 
 from hjepa.actor import Actor
 from hjepa.agent import Agent
+from hjepa.distil import make_policy
 from hjepa.known_map import map_agent
 from hjepa.optimizers import Optimizer
-from hjepa.planning import LevelPlanner, Search
+from hjepa.planning import Distilled, LevelPlanner, Search
 from hjepa.telling import Plane, _plane, principal_plane, remembered_states
 from hjepa.zones import Zones
 from planners.trace import Decision, Expansion, LevelView, Points, Round, Tree, Work
@@ -79,6 +81,31 @@ def test_every_planner_tells_its_plan(
     assert [view.age for view in told[0].levels] == [0, 0, 0]
 
 
+@pytest.mark.parametrize("planner", get_args(Distilled))
+def test_mode_1_tells_its_plan(small_agent: Agent, here: Points, goal: Points, planner: LevelPlanner) -> None:
+    policy = make_policy(small_agent.stack, small_agent.experiment.policy)
+    view = first_decision(replace(small_agent, policy=policy), here, goal, 2, (planner, "landmarks")).levels[0]
+    check_view(view, planner, here)
+    best = min((work for work in view.work if isinstance(work, Round)), key=lambda part: part.costs[0])
+    np.testing.assert_allclose(best.candidates[0, 1:], view.plan[1:], atol=1e-3)
+    if planner == "guided":
+        assert len(view.work) > 1
+
+
+@pytest.mark.parametrize("planner", ["cem", "mcts"])
+def test_one_level_alone(small_agent: Agent, here: Points, goal: Points, planner: LevelPlanner) -> None:
+    (view,) = first_decision(small_agent, here, goal, 1, (planner,)).levels
+    check_view(view, planner, here)
+    assert view.work
+
+
+def test_an_agent_of_one_level_has_no_latent_map() -> None:
+    agent = map_agent(np.pad(np.zeros((3, 3), bool), 1, constant_values=True), (0.0, 0.0), 4.0, levels=1)
+    (view,) = first_decision(agent, np.full((1, 2), 6, np.float32), np.full((1, 2), 12, np.float32)).levels
+    assert view.latent.shape == (0, 2)
+    assert len(view.plan) == len(view.arrival) > 1
+
+
 def extent(map: Map) -> tuple[Points, Points]:
     """The corners of a map, with what a quickly trained agent may be wrong by."""
     corners = map.center([(0, 0), np.subtract(map.shape, 1)]).astype(np.float32)
@@ -113,6 +140,8 @@ def check_work(work: Work, view: LevelView, extent: tuple[Points, Points]) -> No
             assert (np.diff(work.costs) >= 0).all()
             assert 1 <= work.elites <= len(work.costs) == len(places)
             assert work.relaxed <= (view.planner == "lifted")
+            if view.planner in ("cem", "icem") and len(work.costs) > 1:
+                assert work.elites == 16, "its own number, at every level"
         case Expansion():
             assert (work.parents < np.arange(len(places))).all()
         case Tree():
@@ -255,7 +284,7 @@ def test_a_new_episode_has_no_pins(pinned: tuple[Actor, Points], here: Points, g
     assert not any(view.pinned for view in decision.levels)
 
 
-@pytest.mark.parametrize("level", [1, 4])
+@pytest.mark.parametrize("level", [-9, 1, 4])
 def test_a_level_that_cannot_be_pinned(pinned: tuple[Actor, Points], level: int) -> None:
     actor, place = pinned
     with pytest.raises(ValueError, match=f"level must be 2 to 3, not {level}"):
