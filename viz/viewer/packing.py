@@ -124,6 +124,8 @@ class Unpacker:
         return made(**{name: self.unpack(item) for name, item in zip(names, content, strict=True)})
 
     def _array(self, name: str, first: int, shape: list[int]) -> Array:
+        if name not in self._arrays:
+            raise PackingError(f"its arrays of {name} are missing")
         stretch = self._arrays[name][first : first + math.prod(shape)]
         return stretch.reshape(shape)
 

@@ -20,7 +20,7 @@ from planners.trace import Decision, Episode, Points
 from viz.viewer.document import Document
 from viz.viewer.messages import Field, Fork, LevelFacts, Notice, Probed
 from viz.viewer.model import Model, Run
-from viz.viewer.packing import Packer, Unpacker
+from viz.viewer.packing import Packer, PackingError, Unpacker
 from viz.viewer.recording import Mark, Recording
 from viz.viewer.state import ViewState
 
@@ -103,6 +103,8 @@ def load_scene(path: str | Path) -> tuple[Model, ViewState | None]:
         raise SceneError(f"{path}: a scene of version {header.get('version')}, expected {VERSION}")
     try:
         scene = Unpacker(_Scene, header["schema"], arrays).unpack(header["content"])
+        if not isinstance(scene, _Scene):
+            raise PackingError("it holds something else")
         return _model(scene), scene.state
     except Exception as error:
         raise SceneError(f"{path}: a damaged scene, or one of another viewer ({_one_line(error)})") from error
