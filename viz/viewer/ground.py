@@ -13,19 +13,22 @@ from functools import lru_cache, partial
 import numpy as np
 import pygame
 from contourpy import contour_generator
+from numpy.typing import NDArray
 
 from viz.heat import HeatMap
 from viz.theme import Theme, rgb255
 from viz.viewer.document import COST, GUARDRAIL, Zones
 from viz.viewer.layout import Projection, extent
 from viz.viewer.messages import Field
-from viz.viewer.paint import Floats, gradient, segments_of, shaded, strokes
+from viz.viewer.paint import Floats, gradient, segments_of, shaded, strokes, surface_of
 from viz.viewer.sheet import line_scale
-from viz.viewer.soft import inside, pixel_lines, resampled, smooth
+from viz.viewer.soft import in_bands, inside, pixel_lines, resampled, smooth
 from viz.viewer.stamps import DISC, stamp
 from viz.viewer.state import LayerState
 from worlds.compiled import PORTAL_RADIUS
 from worlds.maps import CELL_SIZE, Map
+
+Pixels = NDArray[np.uint32]
 
 KEPT = 8
 """Surfaces of each kind that are kept."""
@@ -85,40 +88,51 @@ def _lay(surface: pygame.Surface, layer: LayerState, part: Callable[[], pygame.S
 @lru_cache(maxsize=KEPT)
 def wall_surface(map: Map, theme: Theme, projection: Projection) -> pygame.Surface:
     """One slab with rounded corners, cut out where the floor is, and a line along the cut."""
-    floor, slab = inside(~map.walls, projection), smooth(_inside_slab(map, projection))
-    rim = smooth(0.75 * line_scale(projection) - np.abs(floor))
-    colors = gradient((theme.rim, theme.wall, theme.page), 255)
-    alpha = np.maximum(smooth(-floor), rim)
-    return shaded(colors, 0.5 - 0.5 * rim + 0.5 * (1 - slab), np.maximum(alpha, 1 - slab))
+    colors, half = gradient((theme.rim, theme.wall, theme.page), 255), 0.75 * line_scale(projection)
+
+    def part(band: Projection) -> Pixels:
+        floor, slab = inside(~map.walls, band), smooth(_inside_slab(map, band))
+        rim = smooth(half - np.abs(floor))
+        alpha = np.maximum(smooth(-floor), rim)
+        return shaded(colors, 1 - 0.5 * (rim + slab), np.maximum(alpha, 1 - slab))
+
+    return surface_of(in_bands(projection, part))
 
 
 @lru_cache(maxsize=KEPT)
 def heat_surface(field: Field, theme: Theme, projection: Projection) -> pygame.Surface:
     """The heat map, where it is known."""
-    steps, known = _spread(field, projection)
-    return shaded(gradient(theme.heat, 256), steps / np.float32(_heat(field).far), known)
+    colors = gradient(theme.heat, 256)
+    return surface_of(in_bands(projection, lambda band: shaded(colors, *_spread(field, band))))
 
 
 @lru_cache(maxsize=KEPT)
 def unfamiliar_surface(field: Field, theme: Theme, projection: Projection) -> pygame.Surface:
     """Dots, the larger the less familiar a place is."""
-    steps, known = _spread(field, projection)
-    share = np.minimum(steps / np.float32(_heat(field).far), 1)
-    x, y = (((at * projection.scale) % _DOTS - _DOTS / 2) ** 2 for at in pixel_lines(projection))
-    dots = smooth(0.34 * _DOTS * np.sqrt(share) - np.sqrt(x + y[:, None]) - 0.5)
-    return shaded(gradient((theme.page, theme.muted), 64), dots, known * share * (0.3 + 0.3 * dots))
+    colors = gradient((theme.page, theme.muted), 64)
+
+    def part(band: Projection) -> Pixels:
+        share, known = _spread(field, band)
+        x, y = (((at * projection.scale) % _DOTS - _DOTS / 2) ** 2 for at in pixel_lines(band))
+        dots = smooth(0.34 * _DOTS * np.sqrt(share) - np.sqrt(x + y[:, None]) - 0.5)
+        return shaded(colors, dots, known * share * (0.3 + 0.3 * dots))
+
+    return surface_of(in_bands(projection, part))
 
 
 @lru_cache(maxsize=KEPT)
 def zone_surface(zones: Zones, kind: int, theme: Theme, projection: Projection) -> pygame.Surface:
     """Costs as a hatched area; guardrails hatched both ways, with a thicker border."""
     color, border = (theme.cost, 1.2) if kind == COST else (theme.guardrail, 2.2)
-    depth = inside(zones.cells == kind, projection) - 1.5
-    hatch = _stripes(projection)
-    if kind == GUARDRAIL:
-        hatch = np.maximum(hatch, _stripes(projection, down=True))
-    alpha = smooth(depth) * np.maximum(0.16 + 0.44 * hatch, 0.9 * smooth(border - np.abs(depth - border / 2)))
-    return shaded(gradient((color,), 1), hatch, alpha)
+
+    def part(band: Projection) -> Pixels:
+        depth, hatch = inside(zones.cells == kind, band) - 2.5, _stripes(band)
+        if kind == GUARDRAIL:
+            hatch = np.maximum(hatch, _stripes(band, down=True))
+        line = smooth(border / 2 + 0.5 - np.abs(depth - border / 2))
+        return shaded(gradient((color,), 1), hatch, smooth(depth) * np.maximum(0.16 + 0.44 * hatch, 0.9 * line))
+
+    return surface_of(in_bands(projection, part))
 
 
 _DOTS = 7.0
@@ -146,23 +160,24 @@ def _inside_slab(map: Map, projection: Projection) -> Floats:
     return (bend - np.sqrt(over_x**2 + (over_y**2)[:, None])) * np.float32(projection.scale)
 
 
-def _heat(field: Field) -> HeatMap:
-    return HeatMap(field.x, field.y, field.steps)
-
-
 def _spread(field: Field, projection: Projection) -> tuple[Floats, Floats]:
-    """[h, w] steps at a pane's pixels, and whether they are known, 0 or 1."""
+    """[h, w] cost at a pane's pixels, 0..1 from none to the highest, and whether it is known, 0 or 1."""
     known = np.isfinite(field.steps).astype(np.float32)
     share = resampled(known, field.x, field.y, projection)
-    steps = resampled(np.where(known > 0, field.steps, 0), field.x, field.y, projection)
-    return np.divide(steps, np.maximum(share, 1e-3), dtype=np.float32), (share > 0.5).astype(np.float32)
+    steps = resampled(np.where(known > 0, field.steps / _far(field), 0), field.x, field.y, projection)
+    return np.clip(steps / np.maximum(share, np.float32(1e-3)), 0, 1), (share > 0.5).astype(np.float32)
+
+
+@lru_cache(maxsize=KEPT)
+def _far(field: Field) -> float:
+    return HeatMap(field.x, field.y, field.steps).far
 
 
 @lru_cache(maxsize=KEPT)
 def _isolines(field: Field) -> Floats:
     """[m, 2 ends, 2] segments of equal cost-to-go; world units."""
     generator = contour_generator(field.x, field.y, np.ma.masked_invalid(field.steps))
-    lines = [line for level in _heat(field).isolines() for line in generator.lines(level)]
+    lines = [line for level in HeatMap(field.x, field.y, field.steps).isolines() for line in generator.lines(level)]
     return np.concatenate([np.empty((0, 2, 2), np.float32), *(segments_of(np.asarray(line)) for line in lines)])
 
 

@@ -78,24 +78,33 @@ def _panel(size: tuple[int, int], color: str, radius: float, border: str, alpha:
 
 def image(rgb: Array, alpha: Array) -> pygame.Surface:
     """[h, w, 3] colours, 0..255, and [h, w] opacities, 0..1, to a surface."""
-    pixels = np.empty((*alpha.shape, 4), np.uint8)
-    pixels[..., :3] = rgb[..., ::-1] + 0.5
-    pixels[..., 3] = 255 * alpha + 0.5
-    return _bgra(pixels)
+    return surface_of(_words(rgb) | _opacity(alpha))
 
 
-def shaded(palette: Floats, shade: Floats, alpha: Floats) -> pygame.Surface:
-    """[n, 3] colours, of which [h, w] shades choose one, from the first (0) to the last (1); with [h, w] opacities."""
-    words = np.round(palette).astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
-    pixels = words.take((shade * np.float32(len(palette) - 1) + np.float32(0.5)).astype(np.uint16), mode="clip")
-    pixels |= (alpha * np.float32(255) + np.float32(0.5)).astype(np.uint32) << np.uint32(24)
-    return _bgra(pixels.astype("<u4", copy=False).view(np.uint8).reshape(*shade.shape, 4))
+def shaded(palette: Array, shade: Floats, alpha: Floats) -> NDArray[np.uint32]:
+    """[h, w] pixels: of [n, 3] colours, [h, w] shades choose one, from the first (0) to the last (1).
+
+    Args:
+        palette: colours, 0..255.
+        shade: which; 0..1.
+        alpha: [h, w] opacities, 0..1.
+    """
+    number = (shade * np.float32(len(palette) - 1) + np.float32(0.5)).astype(np.uint16)
+    return _words(palette).take(number, mode="clip") | _opacity(alpha)
 
 
-def _bgra(pixels: NDArray[np.uint8]) -> pygame.Surface:
-    """[h, w, 4] bytes to a surface, in the order that is the fastest to lay over another."""
-    height, width = pixels.shape[:2]
-    return pygame.image.frombytes(pixels.tobytes(), (width, height), "BGRA")
+def surface_of(pixels: NDArray[np.uint32]) -> pygame.Surface:
+    """[h, w] pixels of alpha, red, green and blue to a surface: in this order it is the fastest to lay over another."""
+    height, width = pixels.shape
+    return pygame.image.frombytes(pixels.astype("<u4", copy=False).tobytes(), (width, height), "BGRA")
+
+
+def _words(rgb: Array) -> NDArray[np.uint32]:
+    return np.round(rgb).astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+
+
+def _opacity(alpha: Array) -> NDArray[np.uint32]:
+    return (alpha * np.float32(255) + np.float32(0.5)).astype(np.uint32) << np.uint32(24)
 
 
 def gradient(colors: Sequence[str], count: int) -> Floats:

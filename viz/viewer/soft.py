@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from viz.viewer.layout import Projection
+from viz.viewer.layout import Projection, Rect
 from viz.viewer.paint import Array, Floats
 from worlds.maps import CELL_SIZE
 
@@ -15,6 +16,9 @@ SAMPLES = 16
 """Samples per cell and axis of an outline."""
 BLUR = 0.13
 """How round corners are, in cells: as in the figures."""
+
+BAND = 40
+"""Rows of pixels that are worked on together."""
 
 
 def inside(cells: NDArray[np.bool_], projection: Projection) -> Floats:
@@ -28,9 +32,22 @@ def inside(cells: NDArray[np.bool_], projection: Projection) -> Floats:
 
 def resampled(values: Array, x: Array, y: Array, projection: Projection) -> Floats:
     """[h, w] values at the pixels of a pane, from those at regular [n] ``x`` and [m] ``y``, linearly between them."""
-    rows = _weights(y, projection.corner[1], projection.scale, projection.rect.height)
-    columns = _weights(x, projection.corner[0], projection.scale, projection.rect.width)
-    return _along_rows(_along_rows(np.asarray(values, np.float32), *rows).T, *columns).T
+    above, down = _weights(y, projection.corner[1], projection.scale, projection.rect.height)
+    before, right = _weights(x, projection.corner[0], projection.scale, projection.rect.width)
+    known = np.asarray(values, np.float32)
+    rows = known[above] * (1 - down)[:, None] + known[above + 1] * down[:, None]
+    return rows.take(before, 1) * (1 - right) + rows.take(before + 1, 1) * right
+
+
+def in_bands(projection: Projection, part: Callable[[Projection], NDArray[np.uint32]]) -> NDArray[np.uint32]:
+    """[h, w] what ``part`` makes of a pane, asked for a few rows at a time: those fit into the processor's cache."""
+    height, width = projection.rect.height, projection.rect.width
+    pixels = np.empty((height, width), np.uint32)
+    for top in range(0, height, BAND):
+        rect = Rect(0, 0, width, min(BAND, height - top))
+        corner = projection.corner[0], projection.corner[1] + top / projection.scale
+        pixels[top : top + BAND] = part(Projection(rect, corner, projection.scale))
+    return pixels
 
 
 def pixel_lines(projection: Projection) -> tuple[Floats, Floats]:
@@ -39,16 +56,12 @@ def pixel_lines(projection: Projection) -> tuple[Floats, Floats]:
     return (projection.corner[0] + x).astype(np.float32), (projection.corner[1] + y).astype(np.float32)
 
 
-def _along_rows(values: Floats, below: Array, share: Floats) -> Floats:
-    return values[below] * (1 - share) + values[below + 1] * share
-
-
 def _weights(samples: Array, corner: float, scale: float, count: int) -> tuple[Array, Floats]:
     """For [count] pixels, the sample before each and the share of the one after it; constant beyond the ends."""
     spacing = float(samples[1] - samples[0])
     at = (corner + np.arange(count) / scale - float(samples[0])) / spacing
     below = np.clip(np.floor(at), 0, len(samples) - 2).astype(np.int32)
-    return below, np.clip(at - below, 0, 1).astype(np.float32)[:, None]
+    return below, np.clip(at - below, 0, 1).astype(np.float32)
 
 
 @lru_cache(maxsize=16)
