@@ -1,0 +1,45 @@
+"""What happened, as small shapes for time lines and charts: each kind has its own, so that colour isn't needed."""
+
+from __future__ import annotations
+
+import pygame
+
+from viz.viewer.paint import polyline
+from viz.viewer.stamps import DISC, STAR, Shape, stamp
+from viz.viewer.widgets import Look
+
+KINDS = {
+    "rejected": "subgoal rejected",
+    "guardrail": "guardrail",
+    "surprise": "surprise",
+    "pinned": "pinned",
+    "edit": "edit",
+    "arrived": "arrived",
+    "late": "late",
+}
+"""Kinds of marks that are drawn, and what they are called; replans are seen as the beginnings of plans."""
+_TRIANGLE, _SQUARE, _DIAMOND = Shape(3), Shape(4, 45.0), Shape(4)
+
+
+def glyph(surface: pygame.Surface, kind: str, x: float, y: float, radius: float, look: Look) -> None:
+    """Draws one mark centred on a place; kinds that are not drawn leave no trace."""
+    at = (x, y)
+    match kind:
+        case "rejected":
+            for sign in (-1, 1):
+                cross = [(x - radius, y - sign * radius), (x + radius, y + sign * radius)]
+                polyline(surface, cross, look.alarm, max(1.6, 0.45 * radius))
+        case "guardrail":
+            stamp(surface, at, _SQUARE, radius, look.alarm, look.panel)
+            stamp(surface, at, _SQUARE, 0.4 * radius, look.panel)
+        case "surprise":
+            stamp(surface, at, _TRIANGLE, 1.1 * radius, look.theme.goal, look.panel)
+        case "pinned":
+            stamp(surface, at, DISC, radius, look.ink, look.panel)
+            stamp(surface, at, DISC, 0.45 * radius, look.panel)
+        case "edit":
+            stamp(surface, at, _DIAMOND, radius, look.ink, look.panel)
+        case "arrived":
+            stamp(surface, at, STAR, 1.3 * radius, look.good, look.panel)
+        case "late":
+            stamp(surface, at, DISC, 0.8 * radius, look.muted, look.panel)

@@ -1,0 +1,90 @@
+"""The table of levels: a row for each, the coarsest on top."""
+
+from __future__ import annotations
+
+from planners.trace import LevelView
+from viz.viewer.layout import Rect, level_rows
+from viz.viewer.selected import facts, setup
+from viz.viewer.stamps import shape_of, stamp
+from viz.viewer.widgets import Stage, bar, fill, mix, number
+
+FRESH = 12
+"""Predictions of a level after which its plan counts as old: its bar has faded."""
+WIDE_GAP = 4.0
+"""World units between imagined and actual that fill the bar: a cell of the maze."""
+
+
+def draw_levels(stage: Stage) -> None:
+    """The table, for the selected run."""
+    table, count = stage.layout.levels, setup(stage.state).levels
+    rows = level_rows(stage.layout, count)
+    if table.width < 40:
+        return
+    _heading(stage, Rect(table.x, table.y, table.width, rows[-1].y - table.y))
+    views = [stage.recording.view(level, stage.step) if stage.recording else None for level in range(1, count + 1)]
+    most = max((view.cost for view in views if view is not None), default=0.0)
+    for level, (row, view) in enumerate(zip(rows, views, strict=True), 1):
+        _row(stage, level, row, view, most)
+
+
+def _heading(stage: Stage, rect: Rect) -> None:
+    middle, look = rect.y + rect.height / 2, stage.look
+    width = stage.text("Levels", rect.x + 12, middle, look.ink, bold=True, room=rect.width - 24)
+    agent = setup(stage.state).agent
+    told = "sees the map" if agent == "map" else "learned the world, never sees the map"
+    runs = 0 if len(stage.state.document.setups) == 1 else rect.width // 3
+    room = rect.width - width - 36 - runs
+    stage.text(told, rect.x + width + 22, middle, look.muted, size=stage.small, room=room)
+
+
+def _row(stage: Stage, level: int, row: Rect, view: LevelView | None, most: float) -> None:
+    look, hue = stage.look, stage.look.level(level)
+    if level == stage.state.level:
+        fill(stage.surface, row, mix(look.panel, hue, 0.13))
+        fill(stage.surface, Rect(row.x, row.y, 3, row.height), hue)
+    fill(stage.surface, Rect(row.x + 12, row.bottom - 1, row.width - 24, 1), look.line)
+    upper, lower = row.y + 3 + min(row.height // 2 - 2, stage.unit(24)) / 2, row.bottom - row.height * 0.24
+    style = look.theme.level(level)
+    stamp(stage.surface, (row.x + 20, upper), shape_of(style), stage.unit(5), hue, look.panel)
+    left, right = row.x + 33, row.right - row.width * 38 // 100 - stage.unit(60) - 14
+    width = stage.text(f"Level {level}", left, upper, look.ink, bold=True, room=right - left)
+    stage.text(
+        _reach(stage, level, view), left + width + 8, upper, look.muted, size=stage.small, room=right - left - width - 8
+    )
+    if view is None:
+        stage.text("no plan yet", left, lower, look.faint, size=stage.small, room=row.right - left - 12)
+    else:
+        _figures(stage, level, Rect(left, round(lower), row.right - 12 - left, 0), view, most)
+
+
+def _reach(stage: Stage, level: int, view: LevelView | None) -> str:
+    """How far one prediction goes, and how many there are."""
+    known = facts(stage.state, stage.model, level)
+    ahead = f"{max(0, len(view.plan) - 1)} ×" if view is not None else ""
+    stride = (
+        f"{known.stride} steps" if known is not None and known.stride != 1 else "1 step" if known is not None else ""
+    )
+    return f"{ahead} {stride}".strip(" ×") if not (ahead and stride) else f"{ahead} {stride}"
+
+
+def _figures(stage: Stage, level: int, line: Rect, view: LevelView, most: float) -> None:
+    """Energy, age of the plan, and gap: three columns, each with a bar below its figure."""
+    look, known = stage.look, facts(stage.state, stage.model, level)
+    lasting = FRESH * (known.stride if known is not None else 1)
+    assert stage.recording is not None
+    gap = stage.recording.gap(level, stage.step)
+    fresh = 1 - min(1.0, view.age / lasting)
+    hue = look.level(level)
+    cells = (
+        ("energy", f"{number(view.cost)}", view.cost / most if most > 0 else 0.0, hue),
+        ("pinned" if view.pinned else "age", f"{view.age}", fresh, mix(look.line, hue, 0.35 + 0.65 * fresh)),
+        ("gap", f"{gap:.1f}", gap / WIDE_GAP, look.alarm if gap > WIDE_GAP / 2 else look.muted),
+    )
+    wide = line.width / len(cells)
+    for place, (name, figure, share, color) in enumerate(cells):
+        x, room = line.x + round(place * wide), round(wide) - 10
+        width = stage.text(
+            name, x, line.y - 2, look.ink if name == "pinned" else look.muted, size=stage.small, room=room
+        )
+        stage.text(figure, x + room, line.y - 2, look.ink, size=stage.small, align="right", room=room - width - 4)
+        bar(stage.surface, Rect(x, line.y + stage.unit(6), room, 3), share, color, look.line)
