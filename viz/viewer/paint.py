@@ -38,6 +38,14 @@ def dashed(
     strokes(surface, _dashes(segments_of(points), dash), color, width, alpha)
 
 
+def ring(
+    surface: pygame.Surface, centre: ArrayLike, radius: float, color: str, width: float, alpha: float = 1.0
+) -> None:
+    """A circle's outline."""
+    angles = np.linspace(0, 2 * np.pi, max(12, int(2.2 * radius)))
+    polyline(surface, np.asarray(centre) + radius * np.stack([np.cos(angles), np.sin(angles)], 1), color, width, alpha)
+
+
 def arrow(
     surface: pygame.Surface, points: ArrayLike, color: str, width: float, alpha: float = 1.0, head: float = 7.0
 ) -> None:
