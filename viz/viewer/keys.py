@@ -64,7 +64,7 @@ class Binding:
     Attributes:
         keys: each does it: SDL's name in lower case, after ``ctrl+`` and ``shift+`` where these are held.
         action: what they do.
-        help: the same in words.
+        help: the same in words; empty where another binding's words say it.
         group: what it is about.
     """
 
@@ -172,7 +172,8 @@ KEYS: tuple[Binding, ...] = (
     Binding(("down", "["), RoundBy(-1), "The planner's round before", "Time"),
     Binding(("shift+up",), SeekRound(None), "The planner's last round", "Time"),
     Binding(("shift+down",), SeekRound(0), "The planner's first round", "Time"),
-    *(Binding((str(k),), SelectLevel(k), f"Select level {k}", "Planning") for k in range(1, 6)),
+    Binding(("1",), SelectLevel(1), "Select level 1; and so on", "Planning"),
+    *(Binding((str(k),), SelectLevel(k), "", "Planning") for k in range(2, 10)),
     Binding(("l",), _replan, "Plan anew at the selected level", "Planning"),
     Binding(("j",), _next_planner, "Another planner at the selected level", "Planning"),
     Binding(("k",), _next_risk, "Another attitude to risk", "Planning"),
@@ -234,7 +235,7 @@ def shortcut(action: Action | None) -> str:
 def groups() -> list[tuple[Group, tuple[tuple[str, str], ...]]]:
     """The table for the page of keys: groups of (keys, what they do)."""
     return [
-        (group, tuple((_told(binding), binding.help) for binding in bindings))
+        (group, tuple((_told(binding), binding.help) for binding in bindings if binding.help))
         for group, bindings in groupby(KEYS, key=lambda binding: binding.group)
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -117,21 +118,25 @@ class Layout:
 
 def layout(state: ViewState) -> Layout:
     """Where everything is; whatever doesn't fit into a small window becomes smaller, never negative."""
-    (width, height), scale = state.size, state.text_scale
-    screen = Rect(0, 0, max(1, width), max(1, height))
+    setups = state.document.setups
+    levels = max(setup.levels for setup in setups)
+    return _layout(state.size, state.text_scale, state.panels, levels, len(setups))
+
+
+@lru_cache(maxsize=16)
+def _layout(size: tuple[int, int], scale: float, panels: bool, levels: int, runs: int) -> Layout:
+    screen = Rect(0, 0, max(1, size[0]), max(1, size[1]))
     top = Rect(0, 0, screen.width, min(round(44 * scale), screen.height // 6))
     bar = min(round(128 * scale), screen.height // 3)
     timeline = Rect(0, screen.height - bar, screen.width, bar)
-    column = min(round(372 * scale), 42 * screen.width // 100) if state.panels else 0
+    column = min(round(372 * scale), 42 * screen.width // 100) if panels else 0
     middle = Rect(0, top.bottom, screen.width, timeline.y - top.bottom)
-    panes = Rect(0, middle.y, screen.width - column, middle.height)
-    beside = Rect(panes.right, middle.y, column, middle.height)
-    levels, tabs, inspector = _stacked(beside, max(setup.levels for setup in state.document.setups), scale)
+    maps = _panes(Rect(0, middle.y, screen.width - column, middle.height), runs)
+    beside = Rect(screen.width - column, middle.y, column, middle.height)
+    table, tabs, inspector = _stacked(beside, levels, scale)
     tracks, rounds = _time_axes(timeline, scale)
-    return Layout(
-        screen, top, _panes(panes, len(state.document.setups)), levels, tabs, inspector, timeline, tracks, rounds,
-        max(8, round(13 * scale)),
-    )  # fmt: skip
+    text = max(8, round(13 * scale))
+    return Layout(screen, top, maps, table, tabs, inspector, timeline, tracks, rounds, text)
 
 
 def _panes(rect: Rect, count: int) -> tuple[Rect, ...]:

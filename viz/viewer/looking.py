@@ -160,6 +160,8 @@ def _framed(state: ViewState, camera: Camera) -> ViewState:
     """With a camera that is held back at the map's edges, so that panning back takes effect at once."""
     if camera.zoom <= 1.0:
         return replace(state, camera=Camera())
+    if camera.centre is not None and not all(map(math.isfinite, camera.centre)):
+        return state
     moved = replace(state, camera=camera)
     return replace(state, camera=Camera(camera.zoom, _centre(_pane(moved))))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from viz.viewer.actions import (
     TOOLS,
     NewMap,
@@ -46,29 +48,38 @@ MENUS = (
 """Id, icon, tooltip and width of every menu."""
 
 
+WIDTHS = ((ICON,) * len(TOOLS), tuple(width for *_, width in MENUS), (ICON,) * 5, (ICON,) * 4)
+"""Widths of the bar's groups of controls: tools, menus, editing, looks."""
+
+
 def top_controls(state: ViewState, model: Model, layout: Layout) -> list[Control]:
     """From left to right; narrower where the window is."""
-    icons, menus = [ICON] * len(TOOLS), [width for *_, width in MENUS]
-    slots = _slots([icons, menus, [ICON] * 5, [ICON] * 4], layout.top, state.text_scale)
-    return [*_tools(state, slots[0]), *_menus(state, slots[1]), *_editing(state, slots[2]), *_looks(state, slots[3])]
+    tools, menus, editing, looks = _slots(layout.top, state.text_scale)
+    return [*_tools(state, tools), *_menus(state, menus), *_editing(state, editing), *_looks(state, looks)]
 
 
-def _slots(groups: list[list[int]], bar: Rect, scale: float) -> list[list[Rect]]:
-    """Places in a row for groups of widths: full width if there is room for it, or else all the narrower."""
-    wanted = 2 * PADDING + sum(width + GAP for group in groups for width in group) + GROUP_GAP * (len(groups) - 1)
+@lru_cache(maxsize=8)
+def _slots(bar: Rect, scale: float) -> tuple[tuple[Rect, ...], ...]:
+    """Places in a row for the groups: full width if there is room for it, or else all the narrower."""
+    wanted = 2 * PADDING + sum(width + GAP for group in WIDTHS for width in group) + GROUP_GAP * (len(WIDTHS) - 1)
     scale = min(scale, bar.width / wanted)
     height = round(0.74 * bar.height)
-    x, y, slots = PADDING * scale, bar.y + (bar.height - height) // 2, []
-    for group in groups:
-        slots.append([])
-        for width in group:
-            slots[-1].append(Rect(round(x), y, max(1, round(width * scale)), height))
-            x += (width + GAP) * scale
-        x += GROUP_GAP * scale
-    return slots
+    x, y = PADDING * scale, bar.y + (bar.height - height) // 2
+    slots = []
+    for group in WIDTHS:
+        lefts = [x + scale * (sum(group[:number]) + GAP * number) for number in range(len(group) + 1)]
+        x = lefts.pop() + GROUP_GAP * scale
+        rights = [left + width * scale for left, width in zip(lefts, group, strict=True)]
+        slots.append(
+            tuple(
+                Rect(round(left), y, max(1, round(right) - round(left)), height)
+                for left, right in zip(lefts, rights, strict=True)
+            )
+        )
+    return tuple(slots)
 
 
-def _tools(state: ViewState, slots: list[Rect]) -> list[Control]:
+def _tools(state: ViewState, slots: tuple[Rect, ...]) -> list[Control]:
     return [
         Control(
             f"tool.{tool}", "toggle", slot, icon=tool, tooltip=TOOL_TIPS[tool], action=SelectTool(tool),
@@ -78,7 +89,7 @@ def _tools(state: ViewState, slots: list[Rect]) -> list[Control]:
     ]  # fmt: skip
 
 
-def _menus(state: ViewState, slots: list[Rect]) -> list[Control]:
+def _menus(state: ViewState, slots: tuple[Rect, ...]) -> list[Control]:
     chosen = setup(state)
     labels = {
         "layer": "Layers",
@@ -93,7 +104,7 @@ def _menus(state: ViewState, slots: list[Rect]) -> list[Control]:
     ]
 
 
-def _editing(state: ViewState, slots: list[Rect]) -> list[Control]:
+def _editing(state: ViewState, slots: tuple[Rect, ...]) -> list[Control]:
     undo, redo, restart, new, compare = slots
     comparing = len(state.document.setups) > 1
     tip = "End the comparison" if comparing else "Compare with a second configuration, side by side"
@@ -106,7 +117,7 @@ def _editing(state: ViewState, slots: list[Rect]) -> list[Control]:
     ]
 
 
-def _looks(state: ViewState, slots: list[Rect]) -> list[Control]:
+def _looks(state: ViewState, slots: tuple[Rect, ...]) -> list[Control]:
     theme, smaller, larger, help = slots
     return [
         Control("theme", "button", theme, "", "theme", "Light or dark", Theme()),
