@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scripts import _benchmark_agents, _benchmark_planners, _benchmark_worlds
+from scripts import _benchmark_agents, _benchmark_planners, _benchmark_viewer, _benchmark_worlds
 from scripts._cli import Flat, run
 from scripts._machine import use_one_thread
 
@@ -39,7 +39,18 @@ def planners(options: Flat[_benchmark_planners.Options]) -> None:
     _benchmark_planners.benchmark(options)
 
 
-BENCHMARKS: dict[str, Callable[..., None]] = {"worlds": worlds, "agents": agents, "planners": planners}
+def viewer(options: Flat[_benchmark_viewer.Options]) -> None:
+    """The viewer's frames, its answers to input, leaps in a long recording, and how soon its window is there."""
+    use_one_thread()
+    _benchmark_viewer.benchmark(options)
+
+
+BENCHMARKS: dict[str, Callable[..., None]] = {
+    "worlds": worlds,
+    "agents": agents,
+    "planners": planners,
+    "viewer": viewer,
+}
 """Subcommands; a new benchmark is one file and one line here."""
 
 
