@@ -11,9 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from hjepa.agent import Agent
 from planners.graph import distances_to
+from planners.neighbors import NeighborIndex
 
 NEIGHBORS = 6
-BLOCK = 4096  # places at once: bounds the table of distances to all landmarks
+BLOCK = 1024  # places at once: bounds the table of distances to all landmarks
+SAMPLE = 256  # places that tell how far away landmarks usually are
 Floats = NDArray[np.float64]
 
 
@@ -104,10 +106,27 @@ def _embed(agent: Agent, places: ArrayLike, k: int) -> Floats:
 def _nearest(points: Floats, landmarks: NDArray[np.float32]) -> tuple[NDArray[np.int64], Floats]:
     """[M, n] the landmarks nearest to each of [M, E] points, and the [M, n] distances to them."""
     count = min(NEIGHBORS, len(landmarks))
-    numbers, distances = [torch.empty(0, count, dtype=torch.int64)], [torch.empty(0, count, dtype=torch.float64)]
-    for block in torch.from_numpy(points).split(BLOCK):
-        table = torch.cdist(block, torch.from_numpy(landmarks).double())
-        near = table.float().topk(count, largest=False, sorted=False).indices  # twice as fast in single precision
-        numbers.append(near)
-        distances.append(table.gather(1, near))
-    return torch.cat(numbers).numpy(), torch.cat(distances).numpy()
+    numbers, distances = np.empty((len(points), count), np.int64), np.empty((len(points), count))
+    left = np.arange(len(points))
+    radius = 1.2 * _table(points[:: 1 + len(points) // SAMPLE], landmarks, count)[1].max(initial=0.0)
+    if radius > 0 and len(points) * len(landmarks) > BLOCK**2:
+        index = NeighborIndex(landmarks, radius)
+        query, near = index.within(points.astype(np.float32))
+        apart = np.linalg.norm(points[query] - landmarks[near], axis=1)
+        order = np.lexsort((apart, query))
+        rank = np.arange(len(query)) - np.searchsorted(query, query)
+        enough = np.bincount(query, minlength=len(points)) >= count
+        chosen = order[(rank < count) & enough[query]]
+        numbers[enough], distances[enough] = near[chosen].reshape(-1, count), apart[chosen].reshape(-1, count)
+        left = np.flatnonzero(~enough)
+    for first in range(0, len(left), BLOCK):
+        block = left[first : first + BLOCK]
+        numbers[block], distances[block] = _table(points[block], landmarks, count)
+    return numbers, distances
+
+
+def _table(points: Floats, landmarks: NDArray[np.float32], count: int) -> tuple[NDArray[np.int64], Floats]:
+    """What :func:`_nearest` finds, by measuring all distances."""
+    table = torch.cdist(torch.from_numpy(points), torch.from_numpy(landmarks).double())
+    near = table.float().topk(count, largest=False, sorted=False).indices  # twice as fast in single precision
+    return near.numpy(), table.gather(1, near).numpy()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hjepa.agent import Agent, Experiment
-from hjepa.cost_to_go import _shortest, cost_to_go
+from hjepa.cost_to_go import _nearest, _shortest, _table, cost_to_go, locate
 from hjepa.level import LevelConfig
 from hjepa.stack import Stack, StackConfig
 from worlds.maps import Map
@@ -49,3 +49,33 @@ def test_an_agent_of_one_level_has_its_critic() -> None:
     places = np.array([[0.0, 0.0], [3.0, 4.0]])
     cost = cost_to_go(agent, places[1])(places)
     assert cost[1] == pytest.approx(0, abs=1e-3) and cost[0] > 0.1
+
+
+def test_every_level_has_an_estimate_of_its_own(small_agent: Agent, small_map: Map) -> None:
+    cells = small_map.free_cells()
+    steps = STEPS_PER_CELL * small_map.distances_from(cells[0])[tuple(cells.T)]
+    straight, fine, coarse, beyond = (
+        cost_to_go(small_agent, small_map.center(cells[0]), level)(small_map.center(cells)) for level in (1, 2, 3, 9)
+    )
+    assert np.array_equal(coarse, beyond) and not np.array_equal(fine, coarse)
+    assert np.corrcoef(steps, coarse)[0, 1] > 0.9
+    assert np.array_equal(fine, cost_to_go(small_agent, small_map.center(cells[0]))(small_map.center(cells)))
+    assert straight.max() < fine.max()  # level 1 knows no way around
+
+
+def test_what_is_far_from_all_landmarks_is_unfamiliar(small_agent: Agent) -> None:
+    remembered = small_agent.graphs[2].observations
+    assert locate(small_agent, remembered).unfamiliar == pytest.approx(0, abs=1e-3)
+    assert (locate(small_agent, remembered + 500).unfamiliar > 20).all()
+    assert np.isinf(locate(small_agent, remembered, 1).unfamiliar).all()
+
+
+@pytest.mark.parametrize("dims", [1, 2, 8])
+def test_an_index_finds_the_same_landmarks_as_a_table(dims: int) -> None:
+    generator = np.random.default_rng(dims)
+    places = np.concatenate([generator.normal(size=(2000, dims)), generator.uniform(-50, 50, (50, dims))])
+    landmarks = generator.normal(size=(900, dims)).astype(np.float32)
+    numbers, distances = _nearest(places, landmarks)
+    expected = np.sort(_table(places, landmarks, 6)[1], axis=1)
+    assert np.allclose(np.sort(distances, axis=1), expected)
+    assert np.allclose(np.linalg.norm(places[:, None] - landmarks[numbers], axis=-1), distances)

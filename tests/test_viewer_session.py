@@ -1,23 +1,17 @@
-"""Sessions: what is asked and what is told, and that no edit leaves anything stale behind."""
+"""Sessions: what is asked and what is told."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hjepa.actor import Actor
-from hjepa.agent import Agent, Experiment
-from hjepa.level import LevelConfig
-from hjepa.stack import Stack, StackConfig
-from planners.trace import Points
-from viz.viewer import driver
-from viz.viewer.document import COST, GUARDRAIL, Document, Pin, Setup, Zones
+from tests.viewer_documents import BLIND, RING, SEES, at, begun, of, on, packed, painted, recorded, ring, zoned
+from viz.viewer.document import Document, Setup
 from viz.viewer.messages import (
     Advance,
     Apply,
@@ -28,76 +22,17 @@ from viz.viewer.messages import (
     Field,
     Loaded,
     Notice,
-    PinReached,
     Probed,
     Replan,
-    Report,
     Request,
     Stepped,
 )
 from viz.viewer.model import Model
-from viz.viewer.packing import Packer
-from viz.viewer.recording import SPEED, SURPRISE
+from viz.viewer.recording import SPEED
 from viz.viewer.session import Session
-from worlds.maps import FREE, WALL, Map, named_map
+from worlds.maps import FREE, named_map
 
-R = TypeVar("R")
-RING = Map.parse("#########\n#.......#\n#.#####.#\n#.......#\n#########", "ring")
-"""Two ways from anywhere to anywhere."""
-SEES, BLIND = Setup("map", 2, ("cem", "landmarks")), Setup("medium", 2, ("cem", "landmarks"))
-
-
-def at(map: Map, row: int, column: int) -> tuple[float, float]:
-    x, y = map.center((row, column))
-    return float(x), float(y)
-
-
-def on(map: Map, start: tuple[int, int], goal: tuple[int, int], *setups: Setup) -> Document:
-    return Document(map, Zones.none(map.shape), at(map, *start), at(map, *goal), setups)
-
-
-def ring(*setups: Setup) -> Document:
-    return on(RING, (1, 1), (1, 7), *(setups or (SEES,)))
-
-
-def painted(document: Document, *cells: tuple[int, int], kind: int = WALL) -> Document:
-    changed = document.map.cells.copy()
-    for cell in cells:
-        changed[cell] = kind
-    return replace(document, map=Map(changed, document.map.name))
-
-
-def zoned(document: Document, *cells: tuple[int, int], kind: int) -> Document:
-    changed = document.zones.cells.copy()
-    for cell in cells:
-        changed[cell] = kind
-    return replace(document, zones=Zones(changed))
-
-
-def of(kind: type[R], reports: list[Report]) -> list[R]:
-    return [report for report in reports if isinstance(report, kind)]
-
-
-def begun(*requests: Request) -> tuple[Session, list[Report]]:
-    session = Session()
-    return session, session.handle(requests)
-
-
-def packed(reports: list[Report]) -> object:
-    """Everything that was told, but for the seconds."""
-    packer = Packer()
-    timeless = [replace(report, seconds=0.0) if isinstance(report, Stepped) else report for report in reports]
-    content = packer.pack(timeless)
-    return content, {name: array.tobytes() for name, array in packer.arrays().items()}
-
-
-def watched(session: Session, reports: list[Report]) -> Model:
-    model = Model()
-    model.absorb(reports)
-    return model
-
-
-# --- episodes ------------------------------------------------------------------------------------------------------
+# --- episodes ---
 
 
 def test_the_first_document_begins_an_episode_and_introduces_the_agent() -> None:
@@ -115,9 +50,8 @@ def test_the_first_document_begins_an_episode_and_introduces_the_agent() -> None
 
 def test_it_goes_on_until_the_agent_has_arrived() -> None:
     session, reports = begun(Apply(ring()), Advance(60), Advance(1000))
-    model = watched(session, reports)
-    recording = model.runs[0].recording
-    assert recording is not None and recording.status == "arrived" and 100 < recording.last < 200
+    recording = recorded(reports)
+    assert recording.status == "arrived" and 100 < recording.last < 200
     assert np.linalg.norm(recording.observation(recording.last) - ring().goal) <= 1
     assert np.abs(np.diff(recording.trail(recording.last), axis=0)).max() <= SPEED + 1e-6
     assert recording.calls > 0 and recording.seconds > 0
@@ -138,12 +72,12 @@ def test_time_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_equal_requests_make_equal_reports_however_they_are_cut() -> None:
-    story = [Apply(ring()), Advance(30), Apply(painted(ring(), (1, 5))), Advance(30), AskField(0, "heat", 2)]
-    again = [*story[:1], *[Advance(1)] * 30, *story[2:]]
-    one, two, cut = (watched(*begun(*requests)) for requests in (story, story, again))
-    assert packed(begun(*story)[1]) == packed(begun(*story)[1])
-    trails = [model.runs[0].recording.trail(60) for model in (one, two, cut) if model.runs[0].recording]
-    assert len(trails) == 3 and np.array_equal(trails[0], trails[1]) and np.array_equal(trails[0], trails[2])
+    wall = Apply(painted(ring(), (1, 5)))
+    story: list[Request] = [Apply(ring()), Advance(30), wall, Advance(30), AskField(0, "heat", 2)]
+    again: list[Request] = [*story[:1], *[Advance(1)] * 30, *story[2:]]
+    one, two, cut = (begun(*requests)[1] for requests in (story, story, again))
+    assert packed(one) == packed(two)
+    assert np.array_equal(recorded(one).trail(60), recorded(cut).trail(60))
 
 
 def test_a_new_episode_is_as_good_as_a_new_session() -> None:
@@ -162,259 +96,7 @@ def test_of_documents_that_follow_each_other_only_the_last_counts() -> None:
     assert session.handle([Apply(edited.document)]) == []
 
 
-# --- edits ---------------------------------------------------------------------------------------------------------
-
-
-def crosses(way: Points, map: Map) -> bool:
-    """Whether a way leads through a wall."""
-    fine = np.concatenate([np.linspace(a, b, 50) for a, b in zip(way[:-1], way[1:], strict=True)])
-    return bool(map.walls[tuple(map.cell_of(fine).T)].any())
-
-
-def test_an_agent_that_sees_the_map_plans_around_a_new_wall_at_its_next_look() -> None:
-    before = ring()
-    session, reports = begun(Apply(before), Advance(40))
-    after = painted(before, (1, 5))
-    old = of(Stepped, reports)[-1].decisions[-1].levels[1].plan
-    assert crosses(old, after.map)
-    reports += (news := session.handle([Apply(after), Advance(1)]))
-    assert [edited.step for edited in of(Edited, news)] == [40] and len(of(Loaded, news)) == 1
-    (decision,) = of(Stepped, news)[0].decisions
-    assert decision.step == 40 and decision.levels[1].age == 0 and not crosses(decision.levels[1].plan, after.map)
-    reports += session.handle([Advance(1000)])
-    recording = watched(session, reports).runs[0].recording
-    assert recording is not None and recording.status == "arrived"
-    assert not any(mark.kind in ("rejected", "surprise") for mark in recording.marks)
-
-
-def test_no_field_survives_an_edit() -> None:
-    after = painted(ring(), (1, 5))
-    session, _ = begun(Apply(ring()), Advance(7))
-    (stale,) = of(Field, session.handle([AskField(0, "heat", 2)]))
-    (heat,) = of(Field, session.handle([Apply(after), AskField(0, "heat", 2)]))
-    (fresh,) = of(Field, begun(Apply(after), AskField(0, "heat", 2))[1])
-    assert np.array_equal(heat.steps, fresh.steps, equal_nan=True)
-    assert heat.version == after.version != stale.version == ring().version
-    assert not np.array_equal(heat.steps, stale.steps, equal_nan=True)
-    moved = replace(after, goal=at(RING, 3, 3))
-    (elsewhere,) = of(Field, session.handle([Apply(moved), AskField(0, "heat", 2)]))
-    row, column = (np.abs(axis - place).argmin() for axis, place in ((heat.y, moved.goal[1]), (heat.x, moved.goal[0])))
-    assert elsewhere.steps[row, column] < 5 < heat.steps[row, column] and elsewhere.goal == moved.goal
-
-
-def test_a_wall_across_the_plan_of_a_blind_agent_shows_as_a_gap_and_as_a_rejected_subgoal() -> None:
-    document = on(named_map("medium"), (1, 1), (6, 6), BLIND)
-    session, reports = begun(Apply(document), Advance(12))
-    plan = of(Stepped, reports)[-1].decisions[-1].levels[1].plan
-    ball = document.map.cell_of(of(Stepped, reports)[-1].observations[-1])
-    ahead = [cell for cell in document.map.cell_of(plan)[1:] if np.abs(cell - ball).sum() > 1]
-    reports += session.handle([Apply(painted(document, (int(ahead[0][0]), int(ahead[0][1])))), Advance(100)])
-    recording = watched(session, reports).runs[0].recording
-    assert recording is not None
-    gaps = [recording.gap(2, step) for step in range(12, recording.last)]
-    assert gaps[0] < 0.5 and max(gaps) > SURPRISE + 10 * SPEED
-    kinds = [(mark.kind, mark.level) for mark in recording.marks]
-    assert ("rejected", 2) in kinds and kinds.count(("surprise", 2)) >= 1
-    assert kinds.index(("surprise", 2)) < kinds.index(("rejected", 2))
-
-
-def test_a_blind_agent_keeps_what_it_knows_when_the_map_changes() -> None:
-    document = on(named_map("medium"), (1, 1), (6, 6), BLIND)
-    session, _ = begun(Apply(document), Advance(9))
-    reports = session.handle([Apply(painted(document, (6, 5))), Advance(1)])
-    assert not of(Loaded, reports)
-    (decision,) = of(Stepped, reports)[0].decisions  # but plans anew
-    assert [view.age for view in decision.levels] == [0, 0]
-
-
-def test_a_new_goal_is_gone_to_from_where_the_agent_is() -> None:
-    session, _ = begun(Apply(ring()), Advance(20))
-    moved = replace(ring(), goal=at(RING, 3, 1))
-    reports = session.handle([Apply(moved), Advance(1000)])
-    assert not of(Began, reports) and not of(Loaded, reports)
-    (stepped,) = of(Stepped, reports)
-    assert stepped.step == 20 and stepped.status == "arrived" and stepped.observations[0, 0] > 1
-    assert np.linalg.norm(stepped.observations[-1] - moved.goal) <= 1
-    assert of(Stepped, session.handle([Apply(ring()), Advance(3)]))[-1].status == "running"
-
-
-def test_a_pin_is_gone_to_first_and_let_go_of() -> None:
-    pinned = ring().with_pin(2, at(RING, 3, 1))
-    session, reports = begun(Apply(ring()), Advance(4), Apply(pinned), Advance(1000))
-    assert of(PinReached, reports) == [PinReached(0, 2)] and of(Edited, reports)[0].document.pins == (
-        Pin(2, at(RING, 3, 1)),
-    )
-    recording = watched(session, reports).runs[0].recording
-    assert recording is not None and recording.status == "arrived"
-    assert np.linalg.norm(recording.trail(recording.last) - pinned.pins[0].place, axis=1).min() < 3
-    assert recording.document(5).pins and not recording.document(recording.last).pins
-    assert session.handle([Apply(pinned)]) == []  # the viewer has not heard yet: it stays let go of
-    assert session.handle([Apply(ring())]) == []
-    assert of(Edited, session.handle([Apply(pinned)]))  # set anew
-
-
-def test_a_pin_can_be_let_go_of_by_hand() -> None:
-    session, _ = begun(Apply(ring().with_pin(2, at(RING, 3, 1))), Advance(8))
-    reports = session.handle([Apply(ring()), Advance(1000)])
-    assert of(Edited, reports)[0].document.pins == () and not of(PinReached, reports)
-    assert of(Stepped, reports)[-1].status == "arrived"
-
-
-def test_another_planner_takes_over_where_the_ball_is() -> None:
-    session, _ = begun(Apply(ring()), Advance(20))
-    other = ring().with_setup(0, Setup("map", 2, ("mppi", "supported")))
-    reports = session.handle([Apply(other), Advance(1)])
-    assert of(Edited, reports) and not of(Loaded, reports) and not of(Began, reports)
-    (stepped,) = of(Stepped, reports)
-    assert [view.planner for view in stepped.decisions[0].levels] == ["mppi", "supported"]
-    assert stepped.step == 20 and stepped.observations[0, 0] > 1
-
-
-def test_another_agent_is_introduced() -> None:
-    session, _ = begun(Apply(ring()), Advance(4))
-    reports = session.handle([Apply(ring(BLIND))])
-    (loaded,) = of(Loaded, reports)
-    assert not loaded.sees_map and of(Edited, reports) and not of(Began, reports)
-
-
-def test_a_second_configuration_begins_beside_the_first() -> None:
-    session, alone = begun(Apply(ring()), Advance(10))
-    both = ring(SEES, Setup("map", 1, ("cem",)))
-    reports = session.handle([Apply(both), Advance(10)])
-    assert [report.run for report in of(Began, reports)] == [0, 1]
-    assert [(report.run, report.step) for report in of(Stepped, reports)] == [(0, 0), (1, 0)]
-    assert packed(of(Stepped, alone)) == packed(of(Stepped, reports)[:1])
-    assert [len(report.decisions[0].levels) for report in of(Stepped, reports)] == [2, 1]
-    dropped = session.handle([Apply(ring()), Advance(1), AskField(1, "heat", 2), AskProbe(1, (0.0, 0.0))])
-    assert [report.run for report in of(Stepped, dropped)] == [0] and not of(Field, dropped)
-
-
-# --- zones ---------------------------------------------------------------------------------------------------------
-
-
-def test_a_guardrail_is_kept_out_of_by_every_plan_and_a_dear_place_avoided() -> None:
-    for kind in (GUARDRAIL, COST):
-        document = zoned(ring(), *((1, column) for column in range(2, 7)), kind=kind)
-        session, reports = begun(Apply(document), Advance(1000))
-        recording = watched(session, reports).runs[0].recording
-        assert recording is not None and recording.status == "arrived"
-        entered = document.zones.cells[tuple(RING.cell_of(recording.trail(recording.last)).T)]
-        assert entered.max() == 0
-
-
-def test_a_guardrail_painted_under_the_ball_is_told_of_once_per_visit() -> None:
-    session, _ = begun(Apply(ring()), Advance(50))
-    reports = session.handle([Apply(zoned(ring(), (1, 3), (1, 4), kind=GUARDRAIL)), Advance(1000)])
-    events = [event for decision in of(Stepped, reports)[-1].decisions for event in decision.events]
-    assert events.count("guardrail 0") == 1
-
-
-def test_zones_change_the_heat() -> None:
-    document = ring()
-    (plain,) = of(Field, begun(Apply(document), AskField(0, "heat", 2))[1])
-    dear = zoned(document, *((1, column) for column in range(2, 7)), kind=COST)
-    (heat,) = of(Field, begun(Apply(dear), AskField(0, "heat", 2))[1])
-    assert heat.version != plain.version and np.nanmax(heat.steps) > np.nanmax(plain.steps) + 20
-
-
-# --- what can't be run ---------------------------------------------------------------------------------------------
-
-
-def strange_agent(folder: str) -> None:
-    stack = Stack(StackConfig(levels=(LevelConfig(),), observation_dim=3)).requires_grad_(False)
-    Agent(stack, Experiment(stack=stack.config), {}, {}, {}).save(folder)
-
-
-TROUBLE: list[tuple[str, Callable[[str], Document]]] = [
-    ("the goal is in a wall", lambda _: on(RING, (1, 1), (2, 4), SEES)),
-    ("the goal is in a wall", lambda _: replace(ring(), goal=(900.0, -70.0))),
-    ("the start is in a wall", lambda _: on(RING, (2, 4), (1, 1), SEES)),
-    ("no agent 'nobody': expected map, a folder, or one of", lambda _: ring(Setup("nobody", 2, ("cem",)))),
-    ("observes 3 numbers, expected 2", lambda folder: ring(Setup(folder, 1, ("cem",)))),
-    ("level 2 has no planner 'mode1', expected one of landmarks", lambda _: ring(Setup("map", 2, ("cem", "mode1")))),
-    ("level 1 has no planner 'landmarks', expected one of", lambda _: ring(Setup("map", 2, ("landmarks",)))),
-    ("no planner is named", lambda _: ring(Setup("map", 2, ()))),
-]
-
-
-@pytest.mark.parametrize(("text", "make"), TROUBLE, ids=[text for text, _ in TROUBLE])
-def test_what_cannot_be_run_is_told_and_waited_for(
-    text: str, make: Callable[[str], Document], tmp_path: object
-) -> None:
-    strange_agent(str(tmp_path))
-    session, reports = begun(Apply(make(str(tmp_path))), Advance(5))
-    (notice,) = of(Notice, reports)
-    assert text in notice.text and notice.urgent and "\n" not in notice.text and of(Began, reports)
-    assert {report.status for report in of(Stepped, reports)} == {f"waiting: {notice.text}"}
-    assert not any(len(report.observations) for report in of(Stepped, reports))
-    assert session.handle([AskProbe(0, (0.0, 0.0)), Replan(0, 2)]) == []
-    mended = session.handle([Apply(ring()), Advance(5)])
-    assert not of(Notice, mended) and len(of(Stepped, mended)[-1].observations) == 5
-
-
-def test_a_wall_painted_onto_the_ball_is_waited_out() -> None:
-    session, _ = begun(Apply(ring()), Advance(50))
-    reports = session.handle([Apply(painted(ring(), (1, 3), (1, 4))), Advance(5)])
-    assert [notice.text for notice in of(Notice, reports)] == ["the ball is in a wall"]
-    reports = session.handle([Apply(ring()), Advance(5)])
-    assert of(Stepped, reports)[-1].step == 50 and len(of(Stepped, reports)[-1].observations) == 5
-
-
-def test_a_goal_without_a_way_is_told_of_and_tried_for() -> None:
-    walled = painted(ring(), (1, 6), (3, 6))
-    session, reports = begun(Apply(walled), Advance(8))
-    assert [(notice.text, notice.urgent) for notice in of(Notice, reports)] == [
-        ("no way leads to the goal; the agent tries nevertheless", True)
-    ]
-    assert len(of(Stepped, reports)[-1].observations) == 8
-
-
-def test_levels_that_there_are_not_are_left_out() -> None:
-    session, reports = begun(Apply(ring(Setup("medium", 9, ("cem", "landmarks")))), Advance(1))
-    (notice,) = of(Notice, reports)
-    assert notice.text == "this agent has 3 levels, not 9: 3 plan" and not notice.urgent
-    assert len(of(Stepped, reports)[-1].decisions[0].levels) == 3
-
-
-def test_two_runs_with_the_same_trouble_say_so_once() -> None:
-    _, reports = begun(Apply(replace(ring(SEES, SEES), goal=at(RING, 2, 4))))
-    assert len(of(Notice, reports)) == 1 and len(of(Stepped, reports)) == 2
-
-
-def test_a_planner_that_fails_is_a_notice_and_the_run_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    session, _ = begun(Apply(ring()), Advance(10))
-    with monkeypatch.context() as patch:
-        patch.setattr(Actor, "act", lambda self, seen: 1 / 0)
-        reports = session.handle([Advance(5)])
-        (notice,) = of(Notice, reports)
-        assert notice == Notice("ZeroDivisionError: division by zero", urgent=True)
-        assert of(Stepped, reports)[-1].status == f"waiting: {notice.text}"
-        patch.setattr(Actor, "act", lambda self, seen: np.full((1, 2), np.nan, np.float32))
-        patch.setattr(driver.Driver, "act", driver.Driver.act)
-    goal = at(RING, 3, 3)
-    mended = session.handle([Apply(replace(ring(), goal=goal)), Advance(5)])
-    assert len(of(Stepped, mended)[-1].observations) == 5
-
-
-def test_an_action_that_is_no_number_moves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    session, _ = begun(Apply(ring()), Advance(3))
-    act = Actor.act
-    with monkeypatch.context() as patch:
-        patch.setattr(Actor, "act", lambda self, seen: act(self, seen) * np.nan)
-        reports = session.handle([Advance(5)])
-    assert of(Notice, reports) == [Notice("the planner's action is not a number", urgent=True)]
-    assert len(of(Stepped, reports)[0].observations) == 0
-
-
-def test_an_answer_that_fails_does_not_stop_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    session, _ = begun(Apply(ring()), Advance(3))
-    with monkeypatch.context() as patch:
-        patch.setattr(Actor, "plan_from", lambda self, place: {}["probe"])
-        assert session.handle([AskProbe(0, ring().start)]) == [Notice("KeyError: 'probe'", urgent=True)]
-    assert of(Stepped, session.handle([Advance(2)]))[0].status == "running"
-
-
-# --- questions -----------------------------------------------------------------------------------------------------
+# --- questions ---
 
 
 def test_fields_grow_away_from_the_goal_and_from_what_is_remembered() -> None:
@@ -459,7 +141,7 @@ def test_portals_are_believed_in_by_whoever_sees_them() -> None:
     assert of(Loaded, begun(Apply(on(map, (1, 10), (7, 1), BLIND)))[1])[0].forks == ()
 
 
-# --- anything ------------------------------------------------------------------------------------------------------
+# --- anything ---
 
 CELLS = st.tuples(st.integers(1, 3), st.integers(1, 7))
 PLACES = st.tuples(st.floats(-3, 30), st.floats(-3, 14))
@@ -507,9 +189,3 @@ def test_no_edit_breaks_it(changes: list[Callable[[Document], Document]], pauses
             assert run.recording.status.startswith(("running", "arrived", "waiting: "))
             jumps = np.linalg.norm(np.diff(run.recording.trail(run.recording.last), axis=0), axis=1)
             assert jumps.max(initial=0) < 2.5  # no further than out of a wall that was painted beside the ball
-
-
-@pytest.fixture(autouse=True)
-def _nothing_printed(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
-    yield
-    assert capfd.readouterr() == ("", "")

@@ -17,7 +17,7 @@ from viz.viewer.document import Document, Point, Setup
 from viz.viewer.fields import Sampler
 from viz.viewer.messages import AskField, Field, Loaded, Notice, Report
 from viz.viewer.watch import Watch
-from viz.viewer.world import World
+from viz.viewer.world import World, on_floor
 
 
 class Driver:
@@ -43,6 +43,7 @@ class Driver:
         self._sampler: Sampler | None = None
         self._keys: dict[str, object] = {}
         self._pins: dict[int, Point] = {}
+        self._said: list[Notice] = []
 
     def prepare(self, document: Document, world: World) -> Iterator[Report]:
         """Finds the agent, and instructs its actor.
@@ -57,14 +58,24 @@ class Driver:
             yield self._introduction(self.agent, document)
         assert self.agent is not None
         levels = max(1, min(setup.levels, len(self.agent.stack)))
-        if levels != setup.levels:
-            yield Notice(f"this agent has {len(self.agent.stack)} levels, not {setup.levels}: {levels} plan")
         for fault in (unfit(self.agent, setup, levels), world.obstacle()):
             if fault is not None:
                 raise ValueError(fault)
-        if not world.reachable():
-            yield Notice("no way leads to the goal; the agent tries nevertheless", urgent=True)
+        yield from self._remarks(document, world, levels)
         self._instruct(self.agent, setup, levels, document)
+
+    def _remarks(self, document: Document, world: World, levels: int) -> list[Notice]:
+        """What a person should know, but can be tried nevertheless; said once, for as long as it holds."""
+        remarks, wanted = [], document.setups[self.run].levels
+        if self.agent is not None and levels != wanted:
+            remarks.append(Notice(f"this agent has {len(self.agent.stack)} levels, not {wanted}: {levels} plan"))
+        if not world.reachable():
+            remarks.append(Notice("no way leads to the goal; the agent tries nevertheless", urgent=True))
+        for pin in document.pins:
+            if not on_floor(document.map, pin.place):
+                remarks.append(Notice(f"the subgoal of level {pin.level} is in a wall", urgent=True))
+        said, self._said = self._said, remarks
+        return [remark for remark in remarks if remark not in said]
 
     def act(self, world: World, step: int) -> Decision | None:
         """Moves the world on by one step; answers with the decision, if a new one was taken for it."""

@@ -48,7 +48,7 @@ class Runner:
         """Makes a document the present one, between two world steps."""
         document = self._without_reached(document)
         before, self._document = self._document, document
-        if before == document:
+        if self._own(before) == self._own(document):
             return []
         if _episode(before) != _episode(document):
             return self.begin(document)
@@ -63,8 +63,12 @@ class Runner:
             self._limit = self._step + self._world.allowance()  # after an edit, time counts anew
             self._status = ARRIVED if self._status == ARRIVED and self._world.arrived else RUNNING
         except Exception as error:  # whatever files and planners come up with, the viewer goes on
-            reports.append(self._wait(error))
+            reports += self._wait(error)
         return reports + self._tell()
+
+    def _own(self, document: Document) -> Document:
+        """The document, as far as it concerns this run."""
+        return replace(document, setups=document.setups[self.number : self.number + 1])
 
     def _without_reached(self, document: Document) -> Document:
         """A pin that has been reached stays let go of, until it is set anew or taken away."""
@@ -90,7 +94,7 @@ class Runner:
                     decisions.append(decision)
                     more += self._let_go(decision)
         except Exception as error:
-            more.append(self._wait(error))
+            more += self._wait(error)
         self._told = self._status
         seconds, calls = self._driver.seconds - seconds, self._driver.calls - calls
         observations = np.array(seen, np.float32).reshape(-1, 2)
@@ -133,11 +137,11 @@ class Runner:
 
     # --- what goes wrong -------------------------------------------------------------------------------------------
 
-    def _wait(self, error: Exception) -> Notice:
-        """Until a person changes something."""
+    def _wait(self, error: Exception) -> list[Report]:
+        """Until a person changes something; says why, where it is something new."""
         self._driver.actor = None
-        self._status = WAITING + one_line(error)
-        return Notice(one_line(error), urgent=True)
+        before, self._status = self._status, WAITING + one_line(error)
+        return [Notice(one_line(error), urgent=True)] if self._status != before else []
 
     def _tell(self) -> list[Report]:
         """The status, where it has changed without a world step."""

@@ -37,8 +37,12 @@ class Watch:
 
     def complete(self, decision: Decision) -> Decision:
         """The decision with what was noted since the last one; from now on its new plans are compared."""
+        held = False
         for level, view in enumerate(decision.levels, 1):
-            if view.age == 0:
+            held = held or view.pinned
+            if held:  # this level, and those above, wait: the agent goes where a hand has pointed
+                self._made.pop(level, None)
+            elif view.age == 0:
                 self._made[level] = (decision.step, view)
         events, self._events = (*decision.events, *self._events), []
         return replace(decision, events=events)
