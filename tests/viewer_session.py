@@ -193,9 +193,9 @@ def a_table(ticks: int = 0, document: Document | None = None, length: int = 60, 
 
 
 def a_paused_table(step: int = 41, runs: int = 1) -> Table:
-    """A viewer that was paused at a world step, with twenty more of them recorded."""
+    """A viewer that was paused at a world step; 61 of them are recorded."""
     table = a_table(1, a_document(runs), length=200)
-    table.hear(table.session.handle([Advance(step + 20)]))
+    table.hear(table.session.handle([Advance(61)]))
     table.state = replace(table.state, playing=False, following=False, step=step)
     return table
 

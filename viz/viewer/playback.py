@@ -164,5 +164,5 @@ def _speed(present: int, change: int) -> int:
 def _at_round(state: ViewState, number: int | None, model: Model) -> ViewState:
     """At a round, while time stands still; the last one stays the last, however many there will be."""
     last = rounds(state, model) - 1
-    shown = None if number is None or number >= last else max(number, 0)
+    shown = None if number is None or number >= last or last < 1 else max(number, 0)
     return replace(state, round=shown, node=None if shown != state.round else state.node, playing=False, rested=False)
