@@ -9,4 +9,8 @@
 | ``state`` | where the person looks: play head, layers, tools, camera; a pure reducer |
 | ``actions``, ``events``, ``keys``, ``pointer`` | from what a hand does to what it means |
 | ``layout``, ``controls`` | where everything is on the screen, and what can be clicked |
+| ``session``, ``runner``, ``driver`` | requests to reports: episodes on documents that change, and who drives them |
+| ``world``, ``agents``, ``watch``, ``fields`` | what they use: the ball's world, agents by name, surprises, heat maps |
+| ``worker`` | a session in a process of its own |
+| ``storage``, ``packing`` | recordings and scenes as files |
 """
