@@ -127,7 +127,7 @@ def tell(person: Person) -> None:
 
     person.key("space")
     person.key("ctrl+g")
-    person.wait("a film is saved", lambda: (viewer.folder / "view.gif").exists())
+    person.wait("a film is saved", lambda: viewer.state.banner is not None and "saved" in viewer.state.banner.text)
     person.facts["gif"] = (viewer.folder / "view.gif").stat().st_size
     person.facts["finished"] = True
     person.key("ctrl+q")
