@@ -1,7 +1,7 @@
 """One map pane, everything on it at one moment: a pure function of the view's state and of what is known.
 
-From bottom to top: the ground, memory, where portals may lead, the search of the selected level, the trail, what every
-level has in mind, what it imagined, the agent and the goal, a probe, and what is selected or under the pointer.
+From bottom to top: the ground, memory, where portals may lead, the trail and the agent, how the selected level
+searched, what every level has in mind, what it imagined, the goal, a probe, and what is selected or pointed at.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def draw_map(surface: pygame.Surface, state: ViewState, model: Model, run: int, 
     _draw_ground(pane)
     _draw_landmarks(pane)
     _draw_forks(pane)
-    draw_work(pane)
     _draw_start(pane)
     _draw_trail(pane)
     _draw_agent(pane)
+    draw_work(pane)
     draw_plans(pane)
     draw_imagined(pane)
     _draw_goal(pane)
@@ -106,22 +106,27 @@ def _draw_forks(pane: Pane) -> None:
 @lru_cache(maxsize=KEPT)
 def _forks(forks: tuple[Fork, ...], theme: Theme, projection: Projection) -> pygame.Surface:
     sheet = Sheet.clear(projection, theme, theme.entrance)
-    for fork in forks:
-        for outcome, probability in zip(fork.outcomes, fork.probabilities.tolist(), strict=True):
-            _draw_outcome(sheet, _arc(sheet.pixels(fork.place), sheet.pixels(outcome)), probability)
+    ways = [_arc(sheet.pixels(fork.place), sheet.pixels(outcome)) for fork in forks for outcome in fork.outcomes]
+    likely = [float(probability) for fork in forks for probability in fork.probabilities]
+    for draw in (_draw_way, _draw_probability):
+        for way, probability in zip(ways, likely, strict=True):
+            draw(sheet, way, probability)
     return sheet.drawn()
 
 
-def _draw_outcome(sheet: Sheet, way: Floats, probability: float) -> None:
+def _draw_way(sheet: Sheet, way: Floats, probability: float) -> None:
     """An arc from a portal's entrance to where it may lead, the wider the likelier."""
     color, width = sheet.theme.entrance, (1.0 + 2.0 * probability) * sheet.unit
     dashed(sheet.surface, way, color, width, 5.0 * sheet.unit, 0.75)
-    arrow(sheet.surface, way[-2:], color, width, 0.9, 9 * sheet.unit)
-    text, size, (x, y) = f"{100 * probability:.0f} %", max(10, round(11 * sheet.unit)), way[len(way) // 2].tolist()
-    wide = text_width(text, size) + 8
-    box = (round(x - wide / 2), round(y - 0.75 * size), wide, round(1.5 * size))
+    arrow(sheet.surface, way[-2:], color, width, 0.9, 8 * sheet.unit)
+
+
+def _draw_probability(sheet: Sheet, way: Floats, probability: float) -> None:
+    text, size = f"{100 * probability:.0f} %", max(10, round(11 * sheet.unit))
+    (x, y), width = way[len(way) // 2].tolist(), text_width(text, size) + 8
+    box = (round(x - width / 2), round(y - 0.75 * size), width, round(1.5 * size))
     panel(sheet.surface, box, sheet.theme.page, 4, alpha=0.8)
-    write(sheet.surface, (x, y), text, color, size, "mm")
+    write(sheet.surface, (x, y), text, sheet.theme.entrance, size, "mm")
 
 
 def _arc(start: Floats, end: Floats) -> Floats:

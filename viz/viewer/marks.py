@@ -84,8 +84,8 @@ def agent_place(state: ViewState, model: Model, run: int) -> Point:
 
 def _marks(document: Document, state: ViewState, model: Model, run: int, projection: Projection) -> Iterator[MapMark]:
     yield _mark("goal", 0, document.goal, projection)
-    views = shown_views(state, model, run)
-    for level in range(2, (len(views) or document.setups[run].levels) + 1):
+    views, setups = shown_views(state, model, run), document.setups[run : run + 1]
+    for level in range(2, (len(views) or sum(setup.levels for setup in setups)) + 1):
         place = subgoal(document, views, level)
         if place is not None:
             yield _mark("subgoal", level, place, projection)

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import pygame
 
-from planners.trace import LevelView, Work
+from planners.trace import LevelView, Round, Work
 from viz.theme import get_theme
 from viz.viewer.actions import Layer
 from viz.viewer.document import Document
@@ -73,13 +73,17 @@ class Pane:
 
     @cached_property
     def work(self) -> Work | None:
-        """How the selected level's plan was found: the last of it, or what there was of it at the round shown."""
-        recording = self.run.recording
+        """How the selected level's plan was found: what there was of it at the round shown, or else the last of it.
+
+        The last is the last round that had a choice: optimisers end by looking once more at what they found.
+        """
+        recording, number = self.run.recording, self.state.round if self.selected else None
         decision = recording.made(self.level, self.step) if recording is not None else None
         if decision is None or self.level > len(decision.levels):
             return None
-        shown = up_to(decision.levels[self.level - 1].work, self.state.round if self.selected else None)
-        return shown[-1] if shown else None
+        shown = up_to(decision.levels[self.level - 1].work, number)
+        choices = [item for item in shown if number is not None or not isinstance(item, Round) or len(item.costs) > 1]
+        return (*shown[-1:], *choices[-1:])[-1] if shown else None
 
     def alpha(self, layer: Layer) -> float:
         """Opacity of a layer; 0 where it is hidden."""

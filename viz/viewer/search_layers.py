@@ -13,7 +13,7 @@ from viz.viewer.layout import Projection
 from viz.viewer.paint import gradient, hexadecimal, polyline, segments_of, strokes
 from viz.viewer.pane import Pane
 from viz.viewer.sheet import Sheet
-from viz.viewer.stamps import DISC, stamp
+from viz.viewer.stamps import DISC, SQUARE, stamp
 
 MOST_CANDIDATES = 72
 """Candidates that are drawn of a round: the best, and some of the others."""
@@ -70,7 +70,7 @@ def _draw_expansion(sheet: Sheet, search: Expansion, level: int) -> None:
 
 
 def _draw_tree(sheet: Sheet, tree: Tree, level: int) -> None:
-    """Nodes, the larger the more often visited; hollow ones where the world moves."""
+    """Nodes, the larger the more often visited; squares where the world moves."""
     at, color = sheet.pixels(tree.places), sheet.theme.level(level).color
     share = np.sqrt(tree.visits / max(1, int(tree.visits.max(initial=1))))
     children = np.flatnonzero(tree.parents >= 0)
@@ -79,8 +79,8 @@ def _draw_tree(sheet: Sheet, tree: Tree, level: int) -> None:
     sizes = np.minimum(share * SHADES, SHADES - 1).astype(int)
     for size, chance in np.unique(np.stack([sizes, tree.chance.astype(int)], 1), axis=0).tolist():
         of = at[(sizes == size) & (tree.chance == bool(chance))]
-        line, opacity = 1.4 * sheet.unit if chance else 0.0, min(1.0, 0.5 + 0.25 * size)
-        stamp(sheet.surface, of, DISC, (1.3 + 0.55 * size) * sheet.unit, color, sheet.theme.halo, 0.9, opacity, line)
+        shape, opacity = SQUARE if chance else DISC, min(1.0, 0.5 + 0.25 * size)
+        stamp(sheet.surface, of, shape, (1.3 + 0.55 * size) * sheet.unit, color, sheet.theme.halo, alpha=opacity)
 
 
 def draw_node(pane: Pane) -> None:

@@ -30,7 +30,7 @@ class Shape(NamedTuple):
     inner: float = 0.0
 
 
-DISC, STAR = Shape(), Shape(5, 0.0, 0.42)
+DISC, SQUARE, STAR = Shape(), Shape(4, 45.0), Shape(5, 0.0, 0.42)
 _AREA = 1.15
 """Polygons are drawn larger than discs of their radius, to look as large."""
 
