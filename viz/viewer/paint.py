@@ -1,29 +1,21 @@
 """Anti-aliased drawing on pygame surfaces; everything in pixels, nothing needs a display.
 
-Lines of any width, with round joints and ends, are rasterised by numpy, many in one go: each pixel takes the coverage
-of the nearest line, so that what overlaps within one call is one translucent shape. Markers and text are drawn once and
-kept (:mod:`viz.viewer.stamps`, :mod:`viz.viewer.lettering`).
+Lines of any width, with round joints and ends, are drawn many in one go (:mod:`viz.viewer.raster`): each pixel takes
+the coverage of the nearest line, so that what overlaps within one call is one translucent shape. Markers and text are
+drawn once and kept (:mod:`viz.viewer.stamps`, :mod:`viz.viewer.lettering`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import pygame
 from numpy.typing import ArrayLike, NDArray
 
 from viz.theme import rgb255
-
-Array = NDArray[Any]
-Floats = NDArray[np.float32]
-
-FEATHER = 0.5
-"""Pixels on both sides of an edge over which it fades."""
-_BYTES = np.uint32(0x00FF00FF)
-_EIGHT, _OPAQUE = np.uint32(8), np.uint32(256)
+from viz.viewer.raster import FEATHER, Array, Floats, Pixels
 
 
 def polyline(surface: pygame.Surface, points: ArrayLike, color: str, width: float, alpha: float = 1.0) -> None:
@@ -144,80 +136,12 @@ def strokes(surface: pygame.Surface, segments: ArrayLike, color: str, width: flo
         alpha: [] or [m] opacity; where segments overlap, the highest counts.
     """
     drawn = np.asarray(segments, np.float32)
-    strength = np.broadcast_to(np.float32(256 * min(width, 1.0)) * np.clip(alpha, 0, 1), (len(drawn),))
+    strength = np.float32(256 * min(width, 1.0)) * np.clip(np.asarray(alpha, np.float32), 0, 1)
+    strength = np.broadcast_to(strength, (len(drawn),))
     seen = np.isfinite(drawn).all((1, 2)) & (strength >= 1)
-    if not seen.any():
-        return
-    pixels, pitch = _flat(surface)
-    places, coverage, owner = _covered(drawn[seen], max(width, 1.0) / 2, surface.get_size(), pitch)
-    weights = (coverage * strength[seen].astype(np.float32)[owner]).astype(np.uint16)
-    _blend(pixels, places, weights, np.uint32(surface.map_rgb(rgb255(color)) & 0xFFFFFFFF))
-
-
-def _covered(segments: Floats, radius: float, size: tuple[int, int], pitch: int) -> tuple[Array, Floats, Array]:
-    """The pixels that segments touch, as [p] offsets in rows of ``pitch``, their [p] coverage, and [p] by which one.
-
-    Every segment is walked along its longer axis, ``u``; at each step a band of pixels across, along ``v``, is tried.
-    """
-    steep = np.abs(segments[:, 1, 1] - segments[:, 0, 1]) > np.abs(segments[:, 1, 0] - segments[:, 0, 0])
-    ends = np.where(steep[:, None, None], segments[:, :, ::-1], segments)
-    ends = np.where((ends[:, :1, :1] > ends[:, 1:, :1]), ends[:, ::-1], ends)  # so that u grows
-    limits = np.where(steep[:, None], size[::-1], size).astype(np.float32)
-    reach = radius + FEATHER
-    first = np.clip(np.ceil(ends[:, 0, 0] - reach), 0, limits[:, 0]).astype(np.int32)
-    last = np.clip(np.floor(ends[:, 1, 0] + reach), -1, limits[:, 0] - 1).astype(np.int32)
-    count = np.maximum(last - first + 1, 0)
-    owner = np.repeat(np.arange(len(count)), count)
-    u = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count - first, count)
-
-    run, rise = (ends[:, 1] - ends[:, 0]).T
-    squared = np.maximum(run * run + rise * rise, 1e-12)
-    slope = rise / np.maximum(run, 1e-6)
-    # Everything below is [p] (a step of a walk) or [p, band].
-    columns = np.stack([ends[:, 0, 0], ends[:, 0, 1], run, rise, slope, run / squared, rise / squared, limits[:, 1]])
-    u0, v0, run, rise, slope, along, across, limit = columns[:, owner]
-    du = u.astype(np.float32) - u0
-    band = int(2 * reach * np.sqrt(1 + float(np.max(np.abs(columns[4]))) ** 2)) + 2
-    lowest = np.floor(v0 + slope * np.clip(du, 0, run) - (band - 2) / 2)
-    v = lowest + np.arange(band, dtype=np.float32)[:, None]
-    dv = v - v0
-    nearest = np.clip(du * along + dv * across, 0, 1)
-    distance = np.sqrt((du - nearest * run) ** 2 + (dv - nearest * rise) ** 2)
-    coverage = reach - distance
-    kept = (coverage > 0) & (v >= 0) & (v < limit)
-    strides = np.where(steep, pitch, 1).astype(np.int32)[owner], np.where(steep, 1, pitch).astype(np.int32)[owner]
-    places = u * strides[0] + np.clip(v, 0, limit).astype(np.int32) * strides[1]
-    return places[kept], np.minimum(coverage[kept], 1), np.broadcast_to(owner, kept.shape)[kept]
-
-
-def _blend(pixels: NDArray[np.uint32], places: Array, weights: NDArray[np.uint16], color: np.uint32) -> None:
-    """Mixes a colour into [p] pixels (with repetitions: the highest of their weights, 0..256, counts)."""
-    highest = _scratch(len(pixels))
-    np.maximum.at(highest, places, weights)
-    weight = highest[places].astype(np.uint32)
-    highest[places] = 0
-    old, rest = pixels[places], _OPAQUE - weight
-    even = (((old & _BYTES) * rest + (color & _BYTES) * weight) >> _EIGHT) & _BYTES
-    odd = (((old >> _EIGHT) & _BYTES) * rest + ((color >> _EIGHT) & _BYTES) * weight) & ~_BYTES
-    pixels[places] = even | odd
-
-
-def _flat(surface: pygame.Surface) -> tuple[NDArray[np.uint32], int]:
-    """A surface's pixels as one row, and how many of them lie between two rows."""
-    rows = pygame.surfarray.pixels2d(surface).T
-    pitch = rows.strides[0] // 4
-    length = (rows.shape[0] - 1) * pitch + rows.shape[1]
-    return np.lib.stride_tricks.as_strided(rows, (length,), (4,)), pitch
-
-
-@lru_cache(maxsize=4)
-def _zeros(length: int) -> NDArray[np.uint16]:
-    return np.zeros(length, np.uint16)
-
-
-def _scratch(length: int) -> NDArray[np.uint16]:
-    """Zeros, to be left as zeros: enough for a surface of ``length`` pixels."""
-    return _zeros(1 << max(length - 1, 1).bit_length())
+    if seen.any():
+        word = surface.map_rgb(rgb255(color))
+        Pixels.of(surface).mix(drawn[seen], strength[seen], max(width, 1.0) / 2, word)
 
 
 def _dashes(segments: Floats, dash: float) -> Floats:
