@@ -82,8 +82,8 @@ ICONS: dict[str, tuple[Stroke | Area, ...]] = {
         )),
     ),
     "cost": (
-        Stroke(_closed(_square(2.6, 2.6, 10.8)), 1.3), Stroke(((3, 9), (9, 3)), 1.2), Stroke(((3.4, 12.8), (12.8, 3.4)), 1.2),
-        Stroke(((7.4, 13), (13, 7.4)), 1.2),
+        Stroke(_closed(_square(2.6, 2.6, 10.8)), 1.3), Stroke(((3, 9), (9, 3)), 1.2),
+        Stroke(((3.4, 12.8), (12.8, 3.4)), 1.2), Stroke(((7.4, 13), (13, 7.4)), 1.2),
     ),
     "guardrail": (Stroke(_arc(8, 8, 5.6, 0, 360), 1.7), Stroke(((4.2, 4.2), (11.8, 11.8)), 1.7)),
     "erase": (
@@ -138,7 +138,9 @@ ICONS: dict[str, tuple[Stroke | Area, ...]] = {
     "step-back": _mirrored(*_FORWARD),
     "mark-next": _NEXT_MARK,
     "mark-previous": _mirrored(*_NEXT_MARK),
-    "follow": (Area(_arc(8, 8, 2.6, 0, 360)), Stroke(_arc(8, 8, 5.6, -50, 50), 1.4), Stroke(_arc(8, 8, 5.6, 130, 230), 1.4)),
+    "follow": (
+        Area(_arc(8, 8, 2.6, 0, 360)), Stroke(_arc(8, 8, 5.6, -50, 50), 1.4), Stroke(_arc(8, 8, 5.6, 130, 230), 1.4),
+    ),
     "replan": (
         Stroke(_arc(8, 8, 5.2, 200, 320), 1.6), Stroke(_arc(8, 8, 5.2, 20, 140), 1.6),
         Area(((9.6, 6.2), (14.4, 6.6), (13.4, 2))), Area(((6.4, 9.8), (1.6, 9.4), (2.6, 14))),

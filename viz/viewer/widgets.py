@@ -1,4 +1,4 @@
-"""What panels are drawn with: their colours, text that fits, bars, buttons and menus; and what they keep between frames.
+"""What panels are drawn with: their colours, text that fits, bars; and what they keep between frames.
 
 A panel gets a :class:`Stage` and a rectangle, and draws on nothing else.
 """
@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from math import isfinite
 from typing import Any, Literal
 
 import pygame
 
 from viz.theme import Theme, rgb255
 from viz.viewer.layout import Layout, Rect
-from viz.viewer.lettering import shortened, write
+from viz.viewer.lettering import shortened, text_width, write
 from viz.viewer.model import Model
-from viz.viewer.paint import panel
 from viz.viewer.panels.history import History
 from viz.viewer.recording import Recording
 from viz.viewer.state import ViewState
@@ -24,6 +24,7 @@ from viz.viewer.state import ViewState
 Align = Literal["left", "middle", "right"]
 
 
+@lru_cache(maxsize=4096)
 def mix(color: str, other: str, share: float) -> str:
     """The colour a share of the way to another one.
 
@@ -43,6 +44,7 @@ class Look:
         page: behind everything.
         panel: a panel.
         raised: a button on it.
+        sheet: what lies on top.
         lit: a button under the pointer.
         line: edges and grids.
         faint: what is there but out of use.
@@ -57,6 +59,7 @@ class Look:
     page: str
     panel: str
     raised: str
+    sheet: str
     lit: str
     line: str
     faint: str
@@ -74,12 +77,22 @@ class Look:
 @lru_cache(maxsize=4)
 def look_of(theme: Theme) -> Look:
     """The colours of a theme."""
-    page, ink = theme.page, theme.ink
+    page, ink, dark = theme.page, theme.ink, theme.name == "dark"
     return Look(
-        theme, mix(page, theme.wall, 0.35 if theme.name == "dark" else 0.06), mix(page, ink, 0.025), mix(page, ink, 0.085),
-        mix(page, ink, 0.16), mix(page, ink, 0.13), mix(page, ink, 0.34), theme.muted, ink,
-        theme.exit if theme.name == "dark" else theme.hues[1], theme.guardrail, theme.hues[3],
-    )  # fmt: skip
+        theme,
+        page=mix(page, theme.wall, 0.35 if dark else 0.06),
+        panel=mix(page, ink, 0.025),
+        raised=mix(page, ink, 0.085),
+        sheet=mix(page, ink, 0.085) if dark else page,
+        lit=mix(page, ink, 0.16),
+        line=mix(page, ink, 0.13),
+        faint=mix(page, ink, 0.34),
+        muted=theme.muted,
+        ink=ink,
+        accent=theme.exit if dark else theme.hues[1],
+        alarm=theme.guardrail,
+        good=theme.hues[3],
+    )
 
 
 class Store:
@@ -166,6 +179,18 @@ class Stage:
 # --- shapes --------------------------------------------------------------------------------------------------------
 
 
+def wrapped(words: str, size: int, room: int) -> list[str]:
+    """Words in lines that fit; what is too long for a line is left as it is."""
+    lines: list[str] = []
+    for word in words.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and text_width(longer, size) <= room:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
 def fill(surface: pygame.Surface, rect: Rect, color: str) -> None:
     """A plain rectangle."""
     surface.fill(rgb255(color), rect)
@@ -173,10 +198,8 @@ def fill(surface: pygame.Surface, rect: Rect, color: str) -> None:
 
 def bar(surface: pygame.Surface, rect: Rect, share: float, color: str, track: str) -> None:
     """A bar filled to a share, 0..1."""
-    panel(surface, rect, track, rect.height / 2)
-    filled = round(rect.width * min(max(share, 0.0), 1.0))
-    if filled > 0:
-        panel(surface, rect._replace(width=max(filled, min(rect.height, rect.width))), color, rect.height / 2)
+    fill(surface, rect, track)
+    fill(surface, rect._replace(width=round(rect.width * min(max(share, 0.0), 1.0))), color)
 
 
 def number(value: float) -> str:
@@ -185,9 +208,11 @@ def number(value: float) -> str:
     >>> number(3.14159), number(214.6), number(0.0), number(12345.0), number(2_304_000)
     ('3.1', '215', '0', '12.3 k', '2.3 M')
     """
+    if not isfinite(value):
+        return "–"
     size = abs(value)
     if size >= 999_950:
-        return f"{value / 1e6:.1f} M"
+        return f"{value / 1e6:.3g} M"
     if size >= 9_999.5:
-        return f"{value / 1e3:.1f} k"
+        return f"{value / 1e3:.3g} k"
     return f"{value:.0f}" if size >= 99.95 or value == round(value) else f"{value:.1f}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from viz.viewer.controls.control import Control
 from viz.viewer.icons import ICONS, icon
 from viz.viewer.layout import Rect
+from viz.viewer.lettering import text_width
 from viz.viewer.paint import panel
 from viz.viewer.stamps import DISC, stamp
 from viz.viewer.widgets import Stage, bar, fill, mix
@@ -35,7 +36,7 @@ def draw_sheet(stage: Stage, rect: Rect) -> None:
     for grown in (4, 2):
         shadow = Rect(rect.x - grown, rect.y - grown + 3, rect.width + 2 * grown, rect.height + 2 * grown)
         panel(stage.surface, shadow, "#000000", 10, alpha=0.16)
-    panel(stage.surface, rect, stage.look.raised, 7, stage.look.lit)
+    panel(stage.surface, rect, stage.look.sheet, 7, stage.look.lit)
 
 
 def _ink(stage: Stage, control: Control) -> str:
@@ -55,14 +56,17 @@ def _button(stage: Stage, control: Control, lit: bool) -> None:
         _mark(stage, control, rect.x + rect.width / 2, middle, size)
         return
     x, right = rect.x + gap, rect.right - gap
-    if control.icon in ICONS and rect.width > 4 * size:
-        _mark(stage, control, x + size / 2, middle, size)
-        x += size + gap - 2
     if control.kind == "menu":
         small = min(stage.unit(11), size)
         icon(stage.surface, "chevron", right - small / 2, middle, small, look.muted)
         right -= small + 3
-    stage.text(control.label, x, middle, _ink(stage, control), room=right - x)
+    text = next((text for text in (stage.layout.text, stage.small) if text_width(control.label, text) <= right - x), 0)
+    drawn = control.icon in ICONS
+    if drawn and (text == 0 or text_width(control.label, text) + size + 5 <= right - x):  # words before pictures
+        _mark(stage, control, x + size / 2, middle, size)
+        x += size + 5
+    if text or not drawn:
+        stage.text(control.label, x, middle, _ink(stage, control), size=text or stage.small, room=right - x)
 
 
 def _mark(stage: Stage, control: Control, x: float, y: float, size: int) -> None:

@@ -110,7 +110,10 @@ def _heading(stage: Stage, run: int, column: Rect) -> None:
 def _values(stage: Stage) -> list[tuple[float, float]]:
     """Each line's figures of both runs at the world step shown; NaN where a run hasn't begun."""
     recordings = [stage.model.run(run).recording for run in (0, 1)]
-    key = tuple((r, min(stage.state.step, r.last), r.calls, r.seconds) if r is not None else None for r in recordings)
+    key = tuple(
+        (r, min(stage.state.step, r.last), r.calls, r.seconds, len(r.marks)) if r is not None else None
+        for r in recordings
+    )
 
     def measured() -> list[tuple[float, float]]:
         steps = [min(stage.state.step, r.last) if r is not None else 0 for r in recordings]
@@ -129,9 +132,9 @@ def _cell(stage: Stage, column: Rect, y: float, line: float, value: float, other
         stage.text("–", column.x, y, stage.look.faint)
         return
     best = np.isfinite(other) and value < other
-    color = stage.look.good if best else stage.look.ink
+    color, weak = (stage.look.good, stage.look.good) if best else (stage.look.ink, stage.look.muted)
     stage.text(number(value), column.x, y - 2, color, size=stage.small, bold=best, room=column.width)
     if line >= stage.unit(20):
         most = max(value, other if np.isfinite(other) else 0.0)
         track = Rect(column.x, round(y + stage.small * 0.62), column.width, 3)
-        bar(stage.surface, track, value / most if most > 0 else 0.0, color, stage.look.line)
+        bar(stage.surface, track, value / most if most > 0 else 0.0, weak, stage.look.line)

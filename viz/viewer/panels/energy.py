@@ -6,16 +6,17 @@ import numpy as np
 import pygame
 
 from planners.trace import Expansion, LevelView, Round, Tree, Work
+from viz.theme import rgb255
 from viz.viewer.charts import energy_rects, time_span, time_to_x
 from viz.viewer.layout import Rect
-from viz.viewer.paint import polyline, strokes
-from viz.viewer.panels.glyphs import glyph
+from viz.viewer.paint import polyline
+from viz.viewer.panels.glyphs import glyph, spots
 from viz.viewer.panels.history import History
 from viz.viewer.panels.plots import columns, grid, nice, play_head, stacked, swatch, tones
 from viz.viewer.recording import Recording
-from viz.viewer.selected import made, rounds, work
+from viz.viewer.selected import made, rounds, tree, work
 from viz.viewer.stamps import DISC, stamp
-from viz.viewer.widgets import Stage, fill, number
+from viz.viewer.widgets import Stage, fill, mix, number
 
 TROUBLE = ("rejected", "guardrail", "surprise")
 
@@ -24,11 +25,14 @@ def draw_energy(stage: Stage, body: Rect) -> None:
     """The panel, for the selected level of the selected run."""
     upper, lower = energy_rects(body)
     recording = stage.recording
-    if recording is None or not recording.decisions or upper.height < 20:
+    if recording is None or not recording.decisions:
         stage.text("No plan yet.", body.x + 12, body.y + body.height // 2, stage.look.muted, room=body.width - 24)
         return
+    if upper.height < stage.unit(36):  # no room for two charts
+        upper, lower = upper._replace(height=max(1, body.bottom - upper.y - 2 * stage.small)), lower._replace(height=0)
     _over_time(stage, body, upper, recording)
-    _over_rounds(stage, body, lower)
+    if lower.height:
+        _over_rounds(stage, body, lower)
 
 
 # --- over world time -----------------------------------------------------------------------------------------------
@@ -59,33 +63,32 @@ def _time_picture(stage: Stage, body: Rect, plot: Rect, history: History, record
         edges = np.concatenate([np.zeros((1, len(shown))), np.cumsum(heights, 0)])
         hue = stage.look.level(history.level)
         surface.blit(stacked(edges, tones(stage.look, hue, len(terms)), inner.height, stage.look.panel), inner[:2])
-        line = np.stack([inner.x + np.arange(len(shown)) + 0.5, inner.bottom - 1 - edges[-1]], 1)[shown >= 0]
-        polyline(surface, line, hue, 1.4)
+        line = np.stack([inner.x + np.arange(len(shown)), inner.bottom - 1 - edges[-1]], 1)[shown >= 0].tolist()
+        if len(line) > 1:
+            pygame.draw.aalines(surface, rgb255(mix(hue, stage.look.ink, 0.2)), False, line)
     _trouble(chart, inner, recording)
-    _steps_axis(chart, inner, span)
+    if energy_rects(body)[1].y - plot.bottom >= 2.4 * stage.small:
+        _steps_axis(chart, inner, span)
     return surface
 
 
 def _trouble(stage: Stage, plot: Rect, recording: Recording) -> None:
     """What went wrong at this level, as in the time line, along the top."""
-    seen = set()
-    for mark in recording.marks:
-        x = round(float(time_to_x(mark.step, plot, stage.model.last)))
-        if mark.level == stage.state.level and mark.kind in TROUBLE and (mark.kind, x // 4) not in seen:
-            seen.add((mark.kind, x // 4))
-            glyph(stage.surface, mark.kind, x, plot.y + 4, stage.unit(4), stage.look)
+    mine = (mark for mark in recording.marks if mark.level == stage.state.level and mark.kind in TROUBLE)
+    for mark, x in spots(mine, plot.x, plot.width / time_span(stage.model.last), 9):
+        glyph(stage.surface, mark.kind, x, plot.y + 4, stage.unit(4), stage.look)
 
 
 def _steps_axis(stage: Stage, plot: Rect, span: int) -> None:
     for share, align in ((0.0, "left"), (0.5, "middle"), (1.0, "right")):
         label = f"{round(span * share)}" + (" steps" if share == 1.0 else "")
         x = plot.x + share * plot.width
-        stage.text(label, x, plot.bottom + stage.small, stage.look.muted, size=stage.small, align=align)  # type: ignore[arg-type]
+        stage.text(label, x, plot.bottom + stage.unit(9), stage.look.muted, size=stage.small, align=align)  # type: ignore[arg-type]
 
 
 def _legend(stage: Stage, body: Rect, plot: Rect, history: History, view: LevelView | None) -> None:
     """The terms of the present plan, and their sum."""
-    y, x, names = (body.y + plot.y - 8) // 2 + 1, body.x + 12, list(history.terms)
+    y, x, names = max((body.y + plot.y - 8) // 2 + 1, body.y + 7), body.x + 12, list(history.terms)
     total = f"{number(view.cost)} steps" if view is not None else "–"
     right = body.right - 12 - stage.text(total, body.right - 12, y, stage.look.ink, bold=True, align="right") - 10
     size = stage.unit(9)
@@ -105,7 +108,7 @@ def _legend(stage: Stage, body: Rect, plot: Rect, history: History, view: LevelV
 def _over_rounds(stage: Stage, body: Rect, plot: Rect) -> None:
     items, count = work(stage.state, stage.model), rounds(stage.state, stage.model)
     shown = count - 1 if stage.state.round is None else min(stage.state.round, count - 1)
-    y = plot.y - stage.unit(11)
+    y = plot.y - stage.unit(13)
     if count == 0:
         stage.text("How this plan was found was not recorded.", body.x + 12, y, stage.look.muted, room=body.width - 24)
         return
@@ -120,7 +123,9 @@ def _over_rounds(stage: Stage, body: Rect, plot: Rect) -> None:
     elif searched:
         _distances(stage, plot, np.concatenate([item.places for item in searched]))
     else:
-        _root(stage, plot, [item for item in items if isinstance(item, Tree)][-1])
+        shown_tree = tree(stage.state, stage.model)
+        assert shown_tree is not None
+        _root(stage, plot, shown_tree)
         return
     x = plot.x + (shown + 0.5) / count * plot.width
     play_head(stage, x, plot.y - 4, plot.bottom)
@@ -149,8 +154,10 @@ def _costs(stage: Stage, plot: Rect, items: list[Round]) -> None:
     y = [plot.bottom - 1 - np.clip(values / top, 0, 1) * (plot.height - 1) for values in (best, elite, worst)]
     hue = stage.look.level(stage.state.level)
     wide = min(14.0, 0.5 * plot.width / len(items))
-    for low, high, width, alpha in ((y[0], y[2], wide / 2, 0.3), (y[0], y[1], wide, 0.55)):
-        strokes(stage.surface, np.stack([np.stack([x, low], 1), np.stack([x, high], 1)], 1), hue, width, alpha)
+    for high, width, share in ((y[2], wide / 2, 0.35), (y[1], wide, 0.65)):
+        for left, top_, bottom in zip(x - width / 2, high, y[0], strict=True):
+            place = Rect(round(left), round(top_), max(1, round(width)), max(1, round(bottom - top_)))
+            fill(stage.surface, place, mix(stage.look.panel, hue, share))
     polyline(stage.surface, np.stack([x, y[0]], 1), stage.look.ink, 1.5)
     stamp(stage.surface, np.stack([x, y[0]], 1), DISC, 2.6, stage.look.ink, stage.look.panel)
 
@@ -165,19 +172,19 @@ def _distances(stage: Stage, plot: Rect, places: np.ndarray) -> None:
     polyline(stage.surface, line, stage.look.level(stage.state.level), 1.5)
 
 
-def _root(stage: Stage, plot: Rect, tree: Tree) -> None:
+def _root(stage: Stage, plot: Rect, grown: Tree) -> None:
     """Visits and values of the moves that the search chose between, the most visited first."""
-    moves = np.flatnonzero(tree.parents == 0)
-    moves = moves[np.argsort(-tree.visits[moves], kind="stable")][:8]
-    top = nice(float(tree.visits[moves].max(initial=1)))
+    moves = np.flatnonzero(grown.parents == 0)
+    moves = moves[np.argsort(-grown.visits[moves], kind="stable")][:8]
+    top = nice(float(grown.visits[moves].max(initial=1)))
     grid(stage, plot, top)
     room = plot.width / max(1, len(moves))
     for place, move in enumerate(moves.tolist()):
-        height = round(float(tree.visits[move]) / top * (plot.height - 1))
+        height = round(float(grown.visits[move]) / top * (plot.height - 1))
         wide = max(1, min(stage.unit(22), round(0.6 * room)))
         left = round(plot.x + (place + 0.5) * room - wide / 2)
         fill(stage.surface, Rect(left, plot.bottom - height, wide, height), stage.look.level(stage.state.level))
-        label = number(float(tree.values[move]))
+        label = number(float(grown.values[move]))
         centre = plot.x + (place + 0.5) * room
         stage.text(
             label, centre, plot.bottom + stage.small, stage.look.muted, size=stage.small, align="middle", room=room

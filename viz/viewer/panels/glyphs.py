@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import pygame
 
-from viz.viewer.paint import polyline
+from viz.viewer.icons import icon
+from viz.viewer.recording import Mark
 from viz.viewer.stamps import DISC, STAR, Shape, stamp
 from viz.viewer.widgets import Look
 
@@ -21,14 +24,30 @@ KINDS = {
 _TRIANGLE, _SQUARE, _DIAMOND = Shape(3), Shape(4, 45.0), Shape(4)
 
 
+def spots(marks: Iterable[Mark], left: float, scale: float, apart: float) -> Iterator[tuple[Mark, float]]:
+    """Marks that are drawn, with their pixels: of those of one kind and level that lie close together, the first.
+
+    Args:
+        marks: what happened.
+        left: where world step 0 is; pixels.
+        scale: pixels per world step.
+        apart: pixels within which marks count as one.
+    """
+    drawn = set()
+    for mark in marks:
+        x = left + mark.step * scale
+        spot = (mark.kind, mark.level, int(x / apart))
+        if mark.kind in KINDS and spot not in drawn:
+            drawn.add(spot)
+            yield mark, x
+
+
 def glyph(surface: pygame.Surface, kind: str, x: float, y: float, radius: float, look: Look) -> None:
     """Draws one mark centred on a place; kinds that are not drawn leave no trace."""
     at = (x, y)
     match kind:
         case "rejected":
-            for sign in (-1, 1):
-                cross = [(x - radius, y - sign * radius), (x + radius, y + sign * radius)]
-                polyline(surface, cross, look.alarm, max(1.6, 0.45 * radius))
+            icon(surface, "close", x, y, round(2.8 * radius), look.alarm)
         case "guardrail":
             stamp(surface, at, _SQUARE, radius, look.alarm, look.panel)
             stamp(surface, at, _SQUARE, 0.4 * radius, look.panel)

@@ -62,10 +62,11 @@ class History:
 
     def _add(self, step: int, view: LevelView) -> None:
         self._steps.append(step)
-        for name in view.terms.keys() - self._terms.keys():
-            self._terms[name] = [0.0] * (len(self._steps) - 1)
+        for name in view.terms:
+            self._terms.setdefault(name, [0.0] * (len(self._steps) - 1))
         for name, values in self._terms.items():
-            values.append(max(0.0, float(view.terms.get(name, 0.0))))
+            value = float(view.terms.get(name, 0.0))
+            values.append(value if 0 < value < np.inf else 0.0)
 
     def _extend_gap(self) -> None:
         """Works out the gap from the newest step known on: a decision taken there may have come only now."""

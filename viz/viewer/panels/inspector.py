@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from viz.viewer.charts import time_span, x_to_time
 from viz.viewer.controls.control import Control
 from viz.viewer.document import COST, GUARDRAIL, Document, Point
 from viz.viewer.keys import shortcut
@@ -11,12 +12,13 @@ from viz.viewer.layout import Rect, projections
 from viz.viewer.marks import shown_document, shown_views
 from viz.viewer.messages import Field, FieldName
 from viz.viewer.paint import panel
+from viz.viewer.panels.glyphs import KINDS, glyph
 from viz.viewer.selected import facts
 from viz.viewer.stamps import shape_of, stamp
-from viz.viewer.widgets import Stage, fill, number
+from viz.viewer.widgets import Stage, fill, number, wrapped
 from worlds.maps import ENTRANCE, EXIT, WALL
 
-KINDS = {WALL: "wall", ENTRANCE: "portal entrance", EXIT: "portal exit"}
+CELLS = {WALL: "wall", ENTRANCE: "portal entrance", EXIT: "portal exit"}
 ZONES = {COST: "dear place", GUARDRAIL: "guardrail"}
 NEAR = 1.5
 """World units within which a level's predicted state counts as under the pointer."""
@@ -32,11 +34,40 @@ def draw_inspector(stage: Stage, control: Control | None) -> None:
     place = place_under_pointer(stage)
     if place is not None:
         _facts(stage, rect, *place)
+    elif control is not None and control.id == "tracks":
+        _legend(stage, rect)
     elif control is not None and control.tooltip:
         key = shortcut(control.action)
         _lines(stage, rect, control.label or "Control", [("", control.tooltip), *([("key", key)] if key else [])])
     else:
-        _lines(stage, rect, "Inspector", [("", "Point at the map: what the agent believes of that place.")])
+        _legend(stage, rect)
+
+
+def _legend(stage: Stage, rect: Rect) -> None:
+    """What the shapes on the time line mean; where the pointer is on it, what happened there."""
+    look, size = stage.look, stage.unit(4.5)
+    title = _moment(stage) or "Point at the map to look closer"
+    stage.text(title, rect.x + 12, rect.y + stage.unit(16), look.ink, bold=True, room=rect.width - 24)
+    wide, step = (rect.width - 24) / 2, stage.unit(20)
+    for place, (kind, words) in enumerate(KINDS.items()):
+        x, y = rect.x + 12 + place % 2 * wide, rect.y + stage.unit(40) + place // 2 * step
+        if y + stage.small > rect.bottom:
+            return
+        glyph(stage.surface, kind, x + size, y, size, look)
+        stage.text(words, x + 2 * size + 8, y, look.muted, size=stage.small, room=wide - 2 * size - 12)
+
+
+def _moment(stage: Stage) -> str:
+    """The world step under the pointer on the time line, and what happened around it."""
+    area, pointer, last = stage.layout.tracks, stage.state.pointer, stage.model.last
+    if pointer is None or not area.contains(*pointer):
+        return ""
+    step = x_to_time(pointer[0], area, last)
+    nearby = 6 * time_span(last) / max(1, area.width)
+    marks = stage.recording.marks if stage.recording is not None else []
+    close = [mark for mark in marks if abs(mark.step - step) <= nearby and mark.kind in KINDS]
+    happened = [KINDS[mark.kind] + (f", level {mark.level}" if mark.level else "") for mark in close]
+    return f"Step {step}" + "".join(f" · {words}" for words in dict.fromkeys(happened))
 
 
 def place_under_pointer(stage: Stage) -> tuple[int, Point] | None:
@@ -57,7 +88,7 @@ def _facts(stage: Stage, rect: Rect, run: int, place: Point) -> None:
         _lines(stage, rect, "Beyond the map", [])
         return
     level = stage.state.level
-    what = KINDS.get(int(document.map.cells[row, column]), "floor")
+    what = CELLS.get(int(document.map.cells[row, column]), "floor")
     zone = ZONES.get(int(document.zones.cells[row, column]), "")
     lines = [
         ("place", f"x {place[0]:.1f}  y {place[1]:.1f}   cell {row}, {column}"),
@@ -71,17 +102,18 @@ def _facts(stage: Stage, rect: Rect, run: int, place: Point) -> None:
 
 
 def _lines(stage: Stage, rect: Rect, title: str, lines: list[tuple[str, str]]) -> None:
-    """A title and lines of (name, value), as many as fit."""
+    """A title and lines of (name, value), as many as fit; a value without a name is a text of several lines."""
     look, step = stage.look, stage.unit(20)
     stage.text(title, rect.x + 12, rect.y + stage.unit(16), look.ink, bold=True, room=rect.width - 24)
-    names = stage.unit(88)
-    for place, (name, value) in enumerate(lines):
-        y = rect.y + stage.unit(38) + place * step
-        if y + stage.small / 2 > rect.bottom:
-            return
+    names, y = stage.unit(88), rect.y + stage.unit(38)
+    for name, value in lines:
         left = rect.x + 12 + (names if name else 0)
         stage.text(name, rect.x + 12, y, look.muted, size=stage.small, room=names - 6)
-        stage.text(value, left, y, look.ink, size=stage.small, room=rect.right - 12 - left)
+        room = rect.right - 12 - left
+        for part in [value] if name else wrapped(value, stage.small, room):
+            if y + stage.small / 2 < rect.bottom:
+                stage.text(part, left, y, look.ink, size=stage.small, room=room)
+            y += step
 
 
 def _sampled(stage: Stage, run: int, name: FieldName, document: Document, place: Point, unit: str) -> str:

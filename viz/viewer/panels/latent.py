@@ -1,4 +1,4 @@
-"""The latent map: landmarks of a level in the plane of its principal components, coloured by where they are on the map."""
+"""The latent map: landmarks in the plane of their principal components, coloured by where they are on the map."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def draw_latent(stage: Stage, body: Rect) -> None:
         _say_why(stage, body, known)
         return
     document = stage.state.document
-    key = (known.latent.tobytes(), document.map.shape, plot, stage.look)
+    key = (known, document.map.version, plot, stage.look, stage.layout.text)
     picture = stage.store.kept("latent", key, lambda: _picture(stage, known, plot))
     stage.surface.blit(picture, plot[:2])
     within = stage.on(stage.within(plot))

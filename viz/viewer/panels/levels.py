@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from planners.trace import LevelView
+from viz.viewer.icons import icon
 from viz.viewer.layout import Rect, level_rows
 from viz.viewer.selected import facts, setup
 from viz.viewer.stamps import shape_of, stamp
 from viz.viewer.widgets import Stage, bar, fill, mix, number
 
-FRESH = 12
+LASTING = 12
 """Predictions of a level after which its plan counts as old: its bar has faded."""
 WIDE_GAP = 4.0
 """World units between imagined and actual that fill the bar: a cell of the maze."""
@@ -47,44 +48,45 @@ def _row(stage: Stage, level: int, row: Rect, view: LevelView | None, most: floa
     style = look.theme.level(level)
     stamp(stage.surface, (row.x + 20, upper), shape_of(style), stage.unit(5), hue, look.panel)
     left, right = row.x + 33, row.right - row.width * 38 // 100 - stage.unit(60) - 14
-    width = stage.text(f"Level {level}", left, upper, look.ink, bold=True, room=right - left)
-    stage.text(
-        _reach(stage, level, view), left + width + 8, upper, look.muted, size=stage.small, room=right - left - width - 8
-    )
+    size = min(stage.layout.text, int(0.4 * row.height))
+    width = stage.text(f"Level {level}", left, upper, look.ink, size=size, bold=True, room=right - left)
+    if view is not None and view.pinned:
+        icon(stage.surface, "subgoal", left + width + stage.unit(14), upper, stage.unit(13), look.ink)
     if view is None:
-        stage.text("no plan yet", left, lower, look.faint, size=stage.small, room=row.right - left - 12)
+        stage.text("no plan yet", left, lower, look.faint, size=_small(stage, row), room=row.right - left - 12)
     else:
-        _figures(stage, level, Rect(left, round(lower), row.right - 12 - left, 0), view, most)
+        _figures(stage, level, Rect(left, round(lower), row.right - 12 - left, row.height), view, most)
 
 
-def _reach(stage: Stage, level: int, view: LevelView | None) -> str:
-    """How far one prediction goes, and how many there are."""
-    known = facts(stage.state, stage.model, level)
-    ahead = f"{max(0, len(view.plan) - 1)} ×" if view is not None else ""
-    stride = (
-        f"{known.stride} steps" if known is not None and known.stride != 1 else "1 step" if known is not None else ""
-    )
-    return f"{ahead} {stride}".strip(" ×") if not (ahead and stride) else f"{ahead} {stride}"
+def _small(stage: Stage, row: Rect) -> int:
+    """Size of secondary text in a row, which may be low in a small window."""
+    return max(6, min(stage.small, int(0.28 * row.height)))
+
+
+def _reach(stage: Stage, level: int, view: LevelView) -> str:
+    """How many predictions the plan has ahead, and how far each of them goes."""
+    known, ahead = facts(stage.state, stage.model, level), max(0, len(view.plan) - 1)
+    if known is None:
+        return f"{ahead} ahead"
+    return f"{ahead} × {known.stride} step{'' if known.stride == 1 else 's'}"
 
 
 def _figures(stage: Stage, level: int, line: Rect, view: LevelView, most: float) -> None:
-    """Energy, age of the plan, and gap: three columns, each with a bar below its figure."""
+    """Reach, energy, age of the plan, and gap, in columns; the last three with a bar below."""
     look, known = stage.look, facts(stage.state, stage.model, level)
-    lasting = FRESH * (known.stride if known is not None else 1)
     assert stage.recording is not None
-    gap = stage.recording.gap(level, stage.step)
-    fresh = 1 - min(1.0, view.age / lasting)
-    hue = look.level(level)
+    size = _small(stage, line)
+    gap, hue = stage.recording.gap(level, stage.step), look.level(level)
+    fresh = 1 - min(1.0, view.age / (LASTING * (known.stride if known is not None else 1)))
     cells = (
-        ("energy", f"{number(view.cost)}", view.cost / most if most > 0 else 0.0, hue),
-        ("pinned" if view.pinned else "age", f"{view.age}", fresh, mix(look.line, hue, 0.35 + 0.65 * fresh)),
+        ("energy", number(view.cost), view.cost / most if most > 0 else 0.0, hue),
+        ("age", f"{view.age}", fresh, mix(look.line, hue, 0.35 + 0.65 * fresh)),
         ("gap", f"{gap:.1f}", gap / WIDE_GAP, look.alarm if gap > WIDE_GAP / 2 else look.muted),
     )
-    wide = line.width / len(cells)
+    wide = line.width / (len(cells) + 1.15)
+    stage.text(_reach(stage, level, view), line.x, line.y - 2, look.muted, size=size, room=1.15 * wide - 8)
     for place, (name, figure, share, color) in enumerate(cells):
-        x, room = line.x + round(place * wide), round(wide) - 10
-        width = stage.text(
-            name, x, line.y - 2, look.ink if name == "pinned" else look.muted, size=stage.small, room=room
-        )
-        stage.text(figure, x + room, line.y - 2, look.ink, size=stage.small, align="right", room=room - width - 4)
-        bar(stage.surface, Rect(x, line.y + stage.unit(6), room, 3), share, color, look.line)
+        x, room = round(line.x + (place + 1.15) * wide), round(wide) - 10
+        width = stage.text(figure, x + room, line.y - 2, look.ink, size=size, align="right", room=room)
+        stage.text(name, x, line.y - 2, look.muted, size=size, room=room - width - 4)
+        bar(stage.surface, Rect(x, line.y + size // 2, room, 3), share, color, look.line)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterable
 
 from viz.viewer.controls.control import Control
 from viz.viewer.icons import icon
@@ -13,6 +13,8 @@ from viz.viewer.paint import panel
 from viz.viewer.panels.buttons import draw_sheet
 from viz.viewer.widgets import Stage, mix
 
+Entry = tuple[str, str]
+"""Keys, and what they do."""
 HINT_STEPS = 40
 """World steps of the first episode during which the hint is shown."""
 HINT = "Space pauses · drag the goal or a subgoal · W paints walls · F1 shows every key"
@@ -91,40 +93,44 @@ def draw_help(stage: Stage) -> None:
         return
     screen, look = stage.layout.screen, stage.look
     panel(stage.surface, screen, "#000000", 0, alpha=0.55)
-    count = min(3, max(1, screen.width // stage.unit(330)))
-    lines = [line for group, rows in groups() for line in [(group, ""), *rows, ("", "")]][:-1]
-    tall = math.ceil((len(lines) + count) / count)
+    columns = _columns(groups(), min(3, max(1, screen.width // stage.unit(310))))
+    tall = max(map(len, columns))
     height = min(screen.height - 24, stage.unit(22) * tall + stage.unit(64))
-    width = min(screen.width - 24, count * stage.unit(370))
+    width = min(screen.width - 24, len(columns) * stage.unit(370))
     sheet = Rect((screen.width - width) // 2, (screen.height - height) // 2, width, height)
     draw_sheet(stage, sheet)
-    heading = sheet.y + stage.unit(24)
-    stage.text("Keys", sheet.x + stage.unit(22), heading, look.ink, size=stage.unit(17), bold=True)
+    heading, edge = sheet.y + stage.unit(24), stage.unit(22)
+    stage.text("Keys", sheet.x + edge, heading, look.ink, size=stage.unit(17), bold=True)
     words = "press F1 or Esc, or click, to go on"
-    stage.text(
-        words, sheet.right - stage.unit(22), heading, look.muted, align="right", room=sheet.width - stage.unit(110)
-    )
-    line = (sheet.bottom - stage.unit(14) - sheet.y - stage.unit(48)) / tall
-    body = Rect(sheet.x, sheet.y + stage.unit(48), sheet.width, sheet.height)
-    for place, column in enumerate(_columns(lines, count, tall)):
-        left = body.x + stage.unit(22) + round(place * (body.width - stage.unit(22)) / count)
-        _table(stage, column, left, body.y, (body.width - stage.unit(22)) // count - stage.unit(22), line)
+    stage.text(words, sheet.right - edge, heading, look.muted, align="right", room=sheet.width - stage.unit(110))
+    top, wide = sheet.y + stage.unit(48), (sheet.width - edge) // len(columns)
+    line = (sheet.bottom - stage.unit(14) - top) / tall
+    for place, column in enumerate(columns):
+        _table(stage, column, sheet.x + edge + place * wide, top, wide - edge, line)
 
 
-def _columns(lines: list[tuple[str, str]], count: int, tall: int) -> list[list[tuple[str, str]]]:
-    """Lines in columns; one that begins with an empty line does without it."""
-    columns: list[list[tuple[str, str]]] = []
-    rest = lines
-    for _ in range(count):
-        rest = rest[1:] if rest and rest[0] == ("", "") else rest
-        columns.append(rest[:tall])
-        rest = rest[tall:]
+def _columns(table: Iterable[tuple[str, Iterable[Entry]]], count: int) -> list[list[Entry]]:
+    """Lines of (keys, what they do) in columns as short as they get without breaking a group."""
+    blocks = [[(name, ""), *rows] for name, rows in table]
+    tall = max(map(len, blocks))
+    while len(columns := _packed(blocks, tall)) > count:
+        tall += 1
+    return columns
+
+
+def _packed(blocks: list[list[Entry]], tall: int) -> list[list[Entry]]:
+    """One block below the other, an empty line between them, as many to a column as fit."""
+    columns: list[list[Entry]] = [[]]
+    for block in blocks:
+        if columns[-1] and len(columns[-1]) + 1 + len(block) > tall:
+            columns.append([])
+        columns[-1] += [("", ""), *block] if columns[-1] else block
     return columns
 
 
 def _table(stage: Stage, lines: list[tuple[str, str]], left: int, top: int, width: int, line: float) -> None:
     look, size = stage.look, max(6, min(stage.small, int(0.72 * line)))
-    keys = round(0.36 * width)
+    keys = round(0.37 * width)
     for place, (key, words) in enumerate(lines):
         middle = top + (place + 0.5) * line
         if key and not words:

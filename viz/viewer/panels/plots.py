@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,16 +19,19 @@ HATCHES = 4
 """Patterns that tell stacked areas apart where hue and lightness don't: plain, diagonals, dots, other diagonals."""
 
 
+_TOPS = (1, 2, 3, 4, 6, 8, 10)
+
+
 def nice(value: float) -> float:
-    """The smallest of 1, 2 or 5 times a power of ten that is no less than a value; 1 for nothing.
+    """The smallest round number that is no less than a value, for the top of an axis; 1 for nothing.
 
     >>> nice(0.0), nice(37.0), nice(100.0), nice(0.011)
-    (1.0, 50.0, 100.0, 0.02)
+    (1.0, 40.0, 100.0, 0.02)
     """
     if not value > 0:
         return 1.0
     power = 10.0 ** np.floor(np.log10(value))
-    return float(next(step * power for step in (1, 2, 5, 10) if step * power >= value * (1 - 1e-9)))
+    return float(next(step * power for step in _TOPS if step * power >= value * (1 - 1e-9)))
 
 
 def columns(steps: Array, values: Array, width: int, span: float, last: int) -> NDArray[np.intp]:
@@ -65,12 +69,12 @@ def peaks(values: Array, width: int, span: float) -> Array:
 
 
 def tones(look: Look, hue: str, count: int) -> list[str]:
-    """Colours for stacked areas: one hue, from the page's lightness to the ink's."""
+    """Colours for stacked areas: one hue, neighbours far apart in lightness."""
     ladder = [
-        mix(hue, look.panel, 0.62),
-        mix(hue, look.panel, 0.28),
-        mix(hue, look.ink, 0.38),
-        mix(hue, look.panel, 0.45),
+        mix(hue, look.panel, 0.5),
+        mix(hue, look.ink, 0.3),
+        mix(hue, look.panel, 0.76),
+        mix(hue, look.panel, 0.1),
     ]
     return [ladder[number % len(ladder)] for number in range(count)]
 
@@ -91,8 +95,8 @@ def stacked(edges: Array, colors: list[str], height: int, hatch: str) -> pygame.
     rgb = np.array([rgb255(color) for color in (*colors, hatch)], np.float32)
     filled = (which < len(colors)) & (rows >= edges[0])
     painted = rgb[np.minimum(which, len(colors))]
-    pattern = hatched(which, *np.indices(which.shape))
-    painted[pattern] = 0.6 * painted[pattern] + 0.4 * rgb[-1]
+    pattern = hatched(which, np.arange(height)[:, None], np.arange(which.shape[1]))
+    painted[pattern] = 0.65 * painted[pattern] + 0.35 * rgb[-1]
     return image(painted, filled.astype(np.float32))
 
 
@@ -106,6 +110,7 @@ def hatched(which: Array, row: Array, column: Array) -> NDArray[np.bool_]:
     )
 
 
+@lru_cache(maxsize=64)
 def swatch(look: Look, hue: str, number: int, count: int, size: int) -> pygame.Surface:
     """A sample of a stacked area, for its legend."""
     edges = np.full((count + 1, size), size, np.float64)
@@ -115,6 +120,7 @@ def swatch(look: Look, hue: str, number: int, count: int, size: int) -> pygame.S
 
 def grid(stage: Stage, plot: Rect, top: float, lines: int = 2, unit: str = "") -> None:
     """Horizontal lines with numbers at their left, from nothing to ``top``."""
+    lines = lines if plot.height > 4 * stage.small else 1
     for line in range(lines + 1):
         y = plot.bottom - 1 - round(line / lines * (plot.height - 1))
         fill(stage.surface, Rect(plot.x, y, plot.width, 1), stage.look.line)

@@ -10,8 +10,9 @@ import pygame
 from viz.theme import rgb255
 from viz.viewer.charts import time_span, time_to_x, x_to_time
 from viz.viewer.layout import Rect
-from viz.viewer.paint import image, panel, polyline
-from viz.viewer.panels.glyphs import KINDS, glyph
+from viz.viewer.lettering import text_width
+from viz.viewer.paint import image, panel
+from viz.viewer.panels.glyphs import glyph, spots
 from viz.viewer.panels.plots import Array, nice, peaks, play_head
 from viz.viewer.recording import Recording
 from viz.viewer.selected import rounds, setup
@@ -133,32 +134,30 @@ def _gap(stage: Stage, rect: Rect, recording: Recording, span: int) -> None:
         peaks(stage.store.history(recording, level).gap, rect.width, span) for level in range(1, recording.levels + 1)
     ]
     top = nice(max((float(curve.max(initial=0.0)) for curve in curves), default=0.0))
-    for level, curve in enumerate(curves, 1):
+    chosen = min(stage.state.level, len(curves))
+    for level in sorted(range(1, len(curves) + 1), key=lambda level: level == chosen):  # the selected one on top
+        hue, curve = stage.look.level(level), curves[level - 1]
         y = rect.bottom - 1 - curve / top * (rect.height - 3)
-        line = np.stack([rect.x + np.arange(len(curve)) + 0.5, y], 1)
-        chosen = level == stage.state.level
-        if chosen and len(line) > 1:
-            corners = [*line.tolist(), (line[-1, 0], rect.bottom), (line[0, 0], rect.bottom)]
-            pygame.draw.polygon(stage.surface, rgb255(mix(stage.look.panel, stage.look.level(level), 0.25)), corners)
-        polyline(stage.surface, line, stage.look.level(level), 1.6 if chosen else 1.1, 1.0 if chosen else 0.55)
+        line = list(zip((rect.x + np.arange(len(curve))).tolist(), y.tolist(), strict=True))
+        if level == chosen:
+            corners = [(rect.x, rect.bottom), *line, (rect.x + len(line), rect.bottom)]
+            pygame.draw.polygon(stage.surface, rgb255(mix(stage.look.panel, hue, 0.3)), corners)
+        if len(line) > 1:
+            color = hue if level == chosen else mix(stage.look.panel, hue, 0.55)
+            pygame.draw.aalines(stage.surface, rgb255(color), False, line)
     label = f"{number(top)} units"
     stage.text(label, rect.right - 4, rect.y + stage.small * 0.6, stage.look.muted, size=stage.small, align="right")
 
 
 def _marks(stage: Stage, rows: list[Track], recording: Recording) -> None:
     """What happened, on the track of its level; what is nobody's, on the gap's."""
-    places, drawn = {row.level: row.rect for row in rows}, set()
-    for mark in recording.marks:
+    places = {row.level: row.rect for row in rows}
+    left, scale = rows[0].rect.x, rows[0].rect.width / time_span(stage.model.last)
+    for mark, x in spots(recording.marks, left, scale, APART):
         rect = places.get(mark.level)
-        if mark.kind not in KINDS or rect is None:
-            continue
-        x = float(time_to_x(mark.step, rect, stage.model.last))
-        spot = (mark.kind, mark.level, round(x / APART))
-        if spot not in drawn:
-            drawn.add(spot)
-            glyph(
-                stage.surface, mark.kind, x, rect.y + rect.height / 2, min(stage.unit(4.5), rect.height / 2), stage.look
-            )
+        if rect is not None:
+            size = min(stage.unit(4.5), rect.height / 2)
+            glyph(stage.surface, mark.kind, x, rect.y + rect.height / 2, size, stage.look)
 
 
 def _axis(stage: Stage, rect: Rect, span: int) -> None:
@@ -190,7 +189,7 @@ def _rounds(stage: Stage) -> None:
 
 def _status(stage: Stage) -> None:
     """World step, and what the run is doing, between the buttons and the rounds."""
-    state, run, look = stage.state, stage.model.run(stage.state.run), stage.look
+    state, look = stage.state, stage.look
     left = stage.layout.timeline.x + 8 + 5 * (min(stage.unit(34), stage.layout.timeline.width // 20) + 3) * 2 + 30
     room = stage.layout.rounds.x - 12 - left
     middle = (stage.layout.timeline.y + stage.layout.tracks.y) / 2
@@ -198,7 +197,6 @@ def _status(stage: Stage) -> None:
         return
     width = stage.text(f"{state.step}", left, middle, look.ink, size=stage.unit(15), bold=True, room=room)
     stage.text(f" / {stage.model.last}   {_doing(stage)}", left + width, middle, look.muted, room=room - width)
-    del run
 
 
 def _doing(stage: Stage) -> str:
@@ -219,3 +217,7 @@ def _hover(stage: Stage, rows: list[Track]) -> None:
     step = x_to_time(pointer[0], area, stage.model.last)
     x = round(float(time_to_x(step, area, stage.model.last)))
     fill(stage.surface, Rect(x, area.y, 1, rows[-1].rect.bottom - area.y), stage.look.muted)
+    width, height = text_width(f"{step}", stage.small) + 10, stage.small + 6
+    left = min(max(area.x, x - width // 2), area.right - width)
+    panel(stage.surface, Rect(left, area.y - height - 1, width, height), stage.look.lit, 4)
+    stage.text(f"{step}", left + 5, area.y - height / 2 - 1, stage.look.ink, size=stage.small)

@@ -14,8 +14,10 @@ from viz.viewer.selected import setup, tree
 from viz.viewer.stamps import DISC, Shape, stamp
 from viz.viewer.widgets import Stage, mix, number
 
-SMALLEST, LARGEST = 2.0, 9.0
+SMALLEST, LARGEST = 2.0, 7.5
 """Radii of a node that was visited once, and of the root; pixels at ordinary text size."""
+MARGIN = 9
+"""Around the tree; pixels."""
 SHADES = 8
 """Values are told apart in so many shades."""
 _SQUARE = Shape(4, 45.0)
@@ -27,18 +29,18 @@ def draw_tree(stage: Stage, body: Rect) -> None:
     if shown is None:
         _say_why(stage, body)
         return
-    inner = plot.inset(stage.unit(LARGEST))
-    if inner.width < 10 or inner.height < 10:
+    if plot.width < 10 or plot.height < 10:
         return
+    around = plot.inset(-MARGIN)  # the root lies on the edge
     key = (shown, plot, stage.look, stage.state.level, stage.layout.text)
-    picture = stage.store.kept("tree", key, lambda: _picture(stage, shown, plot))
-    stage.surface.blit(picture, plot[:2])
+    picture = stage.store.kept("tree", key, lambda: _picture(stage, shown, around))
+    stage.surface.blit(picture, around[:2])
     _title(stage, body, shown)
     node = stage.state.node
     if node is not None and node < len(shown.parents):
-        place = tree_layout(shown, plot)[node]
-        radius = float(_radii(stage, shown)[node]) + 3.5
-        stamp(stage.within(plot), place - plot[:2], DISC, radius, stage.look.ink, line=1.8)
+        place = tree_layout(shown, plot)[node] - around[:2]
+        radius = float(_radii(stage, shown)[node]) + 2.5
+        stamp(stage.within(around), place, DISC, radius, stage.look.ink, line=1.8)
 
 
 def _say_why(stage: Stage, body: Rect) -> None:
@@ -59,7 +61,7 @@ def _say_why(stage: Stage, body: Rect) -> None:
 
 
 def _title(stage: Stage, body: Rect, shown: Tree) -> None:
-    y, node = body.y + stage.unit(14), stage.state.node
+    y, node = body.y + stage.unit(10), stage.state.node
     if node is None or node >= len(shown.parents):
         words = f"{len(shown.parents)} nodes, {int(shown.visits[0])} simulations; size N, colour Q; click a node"
         stage.text(words, body.x + 12, y, stage.look.muted, size=stage.small, room=body.width - 24)
@@ -71,10 +73,11 @@ def _title(stage: Stage, body: Rect, shown: Tree) -> None:
     stage.text(words, x + width + 12, y, stage.look.ink, size=stage.small, room=body.width - 36 - width)
 
 
-def _picture(stage: Stage, shown: Tree, plot: Rect) -> pygame.Surface:
-    surface = pygame.Surface(plot[2:])
+def _picture(stage: Stage, shown: Tree, around: Rect) -> pygame.Surface:
+    """The tree in its plot, and a margin around it."""
+    surface = pygame.Surface(around[2:])
     surface.fill(stage.look.panel)
-    places = tree_layout(shown, Rect(0, 0, plot.width, plot.height))
+    places = tree_layout(shown, Rect(0, 0, around.width, around.height).inset(MARGIN))
     below = np.arange(1, len(places))
     if len(below):
         edges = np.stack([places[shown.parents[below]], places[below]], 1)
