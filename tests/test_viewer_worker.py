@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -102,12 +105,35 @@ def test_a_child_that_dies_is_told_of_once() -> None:
 def test_a_busy_child_is_ended_by_force(monkeypatch: pytest.MonkeyPatch) -> None:
     worker = Worker()
     monkeypatch.setattr("viz.viewer.worker.GRACE", 0.05)
-    import os
-    import signal
-
     os.kill(worker._process.pid or 0, signal.SIGSTOP)  # as deaf as can be
     worker.close()
     assert worker._process.exitcode is not None
+
+
+def test_a_child_does_not_outlive_a_window_that_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "window.py"
+    script.write_text(
+        "import time\nfrom viz.viewer.worker import Worker\n"
+        "if __name__ == '__main__':\n    print(Worker()._process.pid, flush=True)\n    time.sleep(60)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, env=environment) as window:
+        assert window.stdout is not None
+        child = int(window.stdout.readline())
+        window.kill()
+    deadline = time.monotonic() + PATIENCE
+    while _runs(child):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{process}/stat")
+    return not (status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z")  # nobody may reap it
 
 
 def test_the_window_needs_no_torch() -> None:
