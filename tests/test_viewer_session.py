@@ -108,8 +108,9 @@ def test_fields_grow_away_from_the_goal_and_from_what_is_remembered() -> None:
             np.abs(axis - place).argmin() for axis, place in ((heat.y, heat.goal[1]), (heat.x, heat.goal[0]))
         )
         assert heat.steps[row, column] < 6 and 100 < np.nanmax(heat.steps) < 200
-    (unfamiliar,) = of(Field, session.handle([AskField(0, "unfamiliar", 2)]))
-    assert np.nanmin(unfamiliar.steps) >= 0 and np.nanmax(unfamiliar.steps) < 10
+    one, two = (of(Field, session.handle([AskField(0, "unfamiliar", level)]))[0] for level in (1, 2))
+    assert np.nanmin(two.steps) >= 0 and np.nanmax(two.steps) < 10
+    assert (one.level, two.level) == (1, 2) and np.array_equal(one.steps, two.steps, equal_nan=True)
 
 
 def test_a_probe_tells_a_plan_and_disturbs_nothing() -> None:

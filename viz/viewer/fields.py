@@ -30,13 +30,12 @@ class Sampler:
         self._located: dict[int, Located] = {}
 
     def field(self, ask: AskField, document: Document) -> Field:
-        """One field, towards the document's goal."""
-        if ask.level not in self._located:
-            self._located[ask.level] = locate(self._agent, self._samples.places, ask.level)
-        located = self._located[ask.level]
-        heat = ask.name == "heat"
-        shown = self._samples.spread(
-            remaining_steps(self._agent, document.goal, located) if heat else located.unfamiliar
-        )
-        x, y, steps = (array.astype(np.float32) for array in (shown.x, shown.y, shown.steps))
-        return Field(ask.run, ask.name, ask.level, document.version, document.goal, x, y, steps)
+        """One field, towards the document's goal. Whatever the level, level 2 tells what is familiar."""
+        level = ask.level if ask.name == "heat" else 2
+        if level not in self._located:
+            self._located[level] = locate(self._agent, self._samples.places, level)
+        located = self._located[level]
+        steps = remaining_steps(self._agent, document.goal, located) if ask.name == "heat" else located.unfamiliar
+        shown = self._samples.spread(steps)
+        x, y, values = (array.astype(np.float32) for array in (shown.x, shown.y, shown.steps))
+        return Field(ask.run, ask.name, ask.level, document.version, document.goal, x, y, values)
