@@ -123,7 +123,7 @@ Effect = Callable[[ViewState, ViewState, tuple[Outgoing, ...], str], bool]
 
 EFFECTS: dict[str, Effect] = {
     "tool.": lambda _, after, __, name: after.tool == name,
-    "layer.": lambda before, after, _, name: after.layers[_layer(name)] != before.layers[_layer(name)],
+    "layer.": lambda before, after, _, name: after.layer(_layer(name)) != before.layer(_layer(name)),
     "agent.": lambda _, after, __, name: after.document.setups[after.run].agent == name and after.menu is None,
     "levels.": lambda _, after, __, name: after.document.setups[after.run].levels == int(name) and after.menu is None,
     "risk.": lambda _, after, __, name: after.document.setups[after.run].risk == name and after.menu is None,
@@ -167,8 +167,8 @@ EFFECTS: dict[str, Effect] = {
 }
 
 
-def _layer(name: str) -> str:
-    return name.removesuffix(".fade")
+def _layer(name: str) -> Layer:
+    return next(layer for layer in LAYERS if layer == name.removesuffix(".fade"))
 
 
 @pytest.mark.parametrize(("name", "situation"), everything().items(), ids=everything())

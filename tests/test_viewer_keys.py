@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from tests.viewer_session import Table, a_paused_table
+from tests.viewer_session import Table, a_document, a_paused_table
 from viz.viewer.actions import (
     EXPORTS,
     LAYERS,
@@ -134,8 +134,6 @@ def test_the_readmes_table_is_markdown() -> None:
 
 
 def test_keys_that_depend_on_the_moment_do_nothing_before_there_is_one() -> None:
-    from tests.viewer_session import a_document
-
     state, model = initial(a_document()), Model()
     for key, _ in EVERY_KEY:
         update(state, pressed(key), model)

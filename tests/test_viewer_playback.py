@@ -138,7 +138,8 @@ def test_time_stands_still_while_it_is_scrubbed() -> None:
 @given(steps=st.lists(st.integers(-500, 500), max_size=6), seek=st.integers(-(10**12), 10**12))
 def test_no_seeking_leaves_what_is_recorded(steps: list[int], seek: int) -> None:
     table = a_paused_table()
-    for action in (Seek(seek), *map(StepBy, steps)):
+    actions: list[Action] = [Seek(seek), *map(StepBy, steps)]
+    for action in actions:
         table.state, _ = apply(table.state, action, table.model)
         assert 0 <= table.state.step <= 61
 

@@ -20,7 +20,7 @@ from viz.viewer.messages import AskProbe
 from viz.viewer.pointer import cells_between
 from viz.viewer.selected import facts
 from viz.viewer.update import apply
-from worlds.maps import CELL_SIZE, WALL
+from worlds.maps import WALL, generate_maze
 
 Cell = tuple[int, int]
 
@@ -58,18 +58,15 @@ def test_a_fast_stroke_has_no_holes_and_leaves_the_border() -> None:
 
 @given(st.tuples(st.floats(-9, 40), st.floats(-9, 40)), st.tuples(st.floats(-9, 40), st.floats(-9, 40)))
 def test_cells_of_a_line_touch_one_another(origin: tuple[float, float], end: tuple[float, float]) -> None:
-    cells = np.array(cells_between(origin, end, named()))
+    cells = np.array(cells_between(origin, end, LARGE), dtype=np.int64).reshape(-1, 2)
     assert len(cells) == len({tuple(cell) for cell in cells.tolist()})
     if len(cells) > 1:
         assert np.abs(np.diff(cells, axis=0)).max() == 1
-    inside = [tuple(named().cell_of(place).tolist()) for place in (origin, end)]
+    inside = [tuple(LARGE.cell_of(place).tolist()) for place in (origin, end)]
     assert all(cell in map(tuple, cells.tolist()) for cell in inside if min(cell) >= 0 and max(cell) < 30)
 
 
-def named() -> object:
-    from worlds.maps import generate_maze
-
-    return generate_maze(31, 31, 0)
+LARGE = generate_maze(31, 31, 0)
 
 
 @pytest.mark.parametrize("tool", ["wall", "cost", "guardrail"])
@@ -271,7 +268,3 @@ def test_a_landmark_under_the_pointer_is_known_on_both_maps() -> None:
     assert (table.state.landmark, table.state.hovered) == (1, None)
     table.state, _ = apply(table.state, SelectLevel(1), table.model)
     assert table.state.landmark is None
-
-
-def test_cells_are_as_large_as_they_are() -> None:
-    assert CELL_SIZE == 4.0

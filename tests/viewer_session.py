@@ -156,7 +156,7 @@ def _facts(levels: int) -> tuple[LevelFacts, ...]:
     places, edges = np.array([[0, 0], [8, 0], [16, 8]], np.float32), np.array([[0, 1], [1, 2]], np.int32)
     nowhere, unjoined = np.empty((0, 2), np.float32), np.empty((0, 2), np.int32)
     first = LevelFacts(1, PLANNERS[0], nowhere, unjoined, nowhere)
-    return (first, *(LevelFacts(4**k, PLANNERS[k], places, edges, places / 9) for k in range(1, levels)))
+    return (first, *(LevelFacts(4**k, PLANNERS[k], places, edges, places[::-1]) for k in range(1, levels)))
 
 
 @dataclass

@@ -103,7 +103,7 @@ class ViewState:
         rested: whether playing ended by itself, because every run had; it goes on once one of them does.
         fraction: of a world step that has been played already.
         age: of the banner; milliseconds.
-        asked: fields that were asked for.
+        asked: fields that were asked for and haven't come yet.
         probed: the place that a probe was last asked for.
         maze: seed of the newest map.
     """

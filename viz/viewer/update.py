@@ -19,6 +19,7 @@ from viz.viewer.messages import (
     AskField,
     AskProbe,
     Began,
+    Field,
     FieldName,
     Loaded,
     Notice,
@@ -81,6 +82,8 @@ def reported(state: ViewState, reports: Iterable[Report], model: Model) -> Resul
                 state = at_step(begun, 0, model)
             case Loaded(run):
                 state = replace(state, asked=frozenset(key for key in state.asked if key[0] != run))
+            case Field(run, name, level):
+                state = replace(state, asked=frozenset(key for key in state.asked if key[:3] != (run, name, level)))
             case PinReached(_, level):
                 state = drop_pin(state, level)
             case Notice():
@@ -136,8 +139,11 @@ def _sent(state: ViewState) -> tuple[ViewState, tuple[Request, ...]]:
 
 
 def _asked(state: ViewState, model: Model) -> tuple[ViewState, tuple[Request, ...]]:
-    """Fields that layers need and the probe that is shown, each asked for once; not while the document changes."""
-    if state.stroke is not None or state.unsent:
+    """Fields that layers need and the probe that is shown, each asked for once.
+
+    While a hand drags something, every answer is waited for: the heat map keeps up as well as it can.
+    """
+    if state.unsent or (state.stroke is not None and state.asked):
         return state, ()
     questions: list[Request] = []
     missing = [key for key in _needed(state, model) if key not in state.asked]

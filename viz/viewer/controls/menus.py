@@ -93,7 +93,7 @@ def menu_controls(state: ViewState, model: Model, layout: Layout, others: Iterab
     if menu is None:
         return []
     if menu.id == "layer":
-        sheet, row = _sheet(menu.rect, len(LAYERS), 250, layout)
+        sheet, row = _sheet(menu.rect, len(LAYERS), 280, layout)
         return [Control("layer.", "popup", sheet), *_layers(state, sheet, row)]
     entries = list(_entries(menu.id, state, model))
     sheet, row = _sheet(menu.rect, len(entries), 216, layout)
@@ -135,7 +135,7 @@ def _layers(state: ViewState, sheet: Rect, height: float) -> Iterable[Control]:
     """A switch and a fader for every layer."""
     for number, name in enumerate(LAYERS):
         row, shown = _row(sheet, height, number), state.layer(name)
-        switch = Rect(row.x, row.y, row.width * 64 // 100, row.height)
+        switch = Rect(row.x, row.y, row.width * 66 // 100, row.height)
         fader = Rect(switch.right + 6, row.y, max(1, row.right - switch.right - 14), row.height)
         yield Control(
             f"layer.{name}", "toggle", switch, LAYER_LABELS[name], tooltip=LAYER_TIPS[name], action=ToggleLayer(name),
