@@ -20,7 +20,7 @@ from viz.viewer.panels.overlay import draw_banner, draw_help, draw_tooltip
 from viz.viewer.panels.timeline import draw_timeline
 from viz.viewer.panels.tree import draw_tree
 from viz.viewer.state import ViewState
-from viz.viewer.widgets import Stage, Store, fill, look_of
+from viz.viewer.widgets import Stage, Store, clipped, fill, look_of
 
 PANELS = {"energy": draw_energy, "tree": draw_tree, "latent": draw_latent, "compare": draw_compare}
 
@@ -70,11 +70,14 @@ def _draw_panels(stage: Stage, pointed: Control | None) -> None:
     beside, look = stage.layout, stage.look
     column = Rect(beside.levels.x, beside.levels.y, beside.levels.width, beside.inspector.bottom - beside.levels.y)
     fill(stage.surface, column, look.panel)
-    draw_levels(stage)
+    with clipped(stage.surface, beside.levels):
+        draw_levels(stage)
     row = tab_row(beside)
     fill(stage.surface, Rect(row.x, row.bottom - 1, row.width, 1), look.line)
-    PANELS[stage.state.tab](stage, tab_body(beside))
-    draw_inspector(stage, pointed)
+    with clipped(stage.surface, tab_body(beside)):
+        PANELS[stage.state.tab](stage, tab_body(beside))
+    with clipped(stage.surface, beside.inspector):
+        draw_inspector(stage, pointed)
     fill(stage.surface, Rect(column.x, column.y, 1, column.height), look.line)
 
 

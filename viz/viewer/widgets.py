@@ -5,7 +5,8 @@ A panel gets a :class:`Stage` and a rectangle, and draws on nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from math import isfinite
@@ -174,6 +175,17 @@ class Stage:
     def on(self, surface: pygame.Surface) -> Stage:
         """The same on another surface, such as a chart that is kept."""
         return replace(self, surface=surface)
+
+
+@contextmanager
+def clipped(surface: pygame.Surface, rect: Rect) -> Iterator[None]:
+    """What is drawn meanwhile stays in a rectangle: the last resort of a panel in a very small window."""
+    before = surface.get_clip()
+    surface.set_clip(pygame.Rect(rect).clip(before))
+    try:
+        yield
+    finally:
+        surface.set_clip(before)
 
 
 # --- shapes --------------------------------------------------------------------------------------------------------

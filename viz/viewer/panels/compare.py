@@ -74,8 +74,10 @@ def draw_compare(stage: Stage, body: Rect) -> None:
     for run, column in enumerate(columns):
         _heading(stage, run, column)
     top, values = body.y + stage.unit(66), _values(stage)
-    line = min(stage.unit(30), (body.bottom - top - 4) / len(LINES))
+    line = min(stage.unit(30), max(stage.small + 3, (body.bottom - top - 4) / len(LINES)))
     for place, ((name, _), pair) in enumerate(zip(LINES, values, strict=True)):
+        if top + (place + 1) * line > body.bottom:
+            break
         y = top + (place + 0.5) * line
         stage.text(name, body.x + 12, y, stage.look.muted, size=stage.small, room=names - 16)
         for column, value, other in zip(columns, pair, pair[::-1], strict=True):

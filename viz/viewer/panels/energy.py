@@ -145,13 +145,11 @@ def _title(planner: str, items: tuple[Work, ...], count: int, shown: int) -> str
 
 def _costs(stage: Stage, plot: Rect, items: list[Round]) -> None:
     """The best candidate of every round as a line; from the best to the worst, and the elite, as bars."""
-    best = np.array([float(item.costs[0]) for item in items])
-    elite = np.array([float(item.costs[max(0, min(item.elites, len(item.costs)) - 1)]) for item in items])
-    worst = np.array([float(item.costs[-1]) for item in items])
-    top = nice(float(np.nanmax(np.where(np.isfinite(worst), worst, np.nan), initial=0.0)))
+    costs = np.array([_range(item) for item in items])
+    top = nice(float(costs.max(initial=0.0)))
     grid(stage, plot, top)
     x = plot.x + (np.arange(len(items)) + 0.5) / len(items) * plot.width
-    y = [plot.bottom - 1 - np.clip(values / top, 0, 1) * (plot.height - 1) for values in (best, elite, worst)]
+    y = [plot.bottom - 1 - np.clip(values / top, 0, 1) * (plot.height - 1) for values in costs.T]
     hue = stage.look.level(stage.state.level)
     wide = min(14.0, 0.5 * plot.width / len(items))
     for high, width, share in ((y[2], wide / 2, 0.35), (y[1], wide, 0.65)):
@@ -160,6 +158,14 @@ def _costs(stage: Stage, plot: Rect, items: list[Round]) -> None:
             fill(stage.surface, place, mix(stage.look.panel, hue, share))
     polyline(stage.surface, np.stack([x, y[0]], 1), stage.look.ink, 1.5)
     stamp(stage.surface, np.stack([x, y[0]], 1), DISC, 2.6, stage.look.ink, stage.look.panel)
+
+
+def _range(item: Round) -> tuple[float, float, float]:
+    """The best, the elite's worst, and the worst cost of a round; those that are no numbers don't count."""
+    costs = item.costs[np.isfinite(item.costs)]
+    if len(costs) == 0:
+        return 0.0, 0.0, 0.0
+    return float(costs[0]), float(costs[max(0, min(item.elites, len(costs)) - 1)]), float(costs[-1])
 
 
 def _distances(stage: Stage, plot: Rect, places: np.ndarray) -> None:
