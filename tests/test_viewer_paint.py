@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from viz.theme import DARK, PAPER, rgb255
-from viz.viewer import paint
+from viz.viewer import paint, raster
 
 WHITE = "#ffffff"
 
@@ -61,6 +61,19 @@ def test_segments_may_have_their_own_opacity() -> None:
     paint.strokes(surface, paint.segments_of([[(5, 10), (55, 10)], [(5, 30), (55, 30)]]), WHITE, 4.0, [0.25, 0.75])
     assert light(surface)[10, 30] == pytest.approx(0.25, abs=0.01)
     assert light(surface)[30, 30] == pytest.approx(0.75, abs=0.01)
+
+
+def test_segments_may_have_their_own_width() -> None:
+    surface = canvas()
+    paint.strokes(surface, paint.segments_of([[(5, 10), (55, 10)], [(5, 30), (55, 30)]]), WHITE, [1.0, 5.0])
+    assert light(surface)[:20, 30].sum() == 1 and light(surface)[20:, 30].sum() == 5
+
+
+def test_what_is_worked_on_in_portions_is_still_one_shape() -> None:
+    surface, lines = canvas(400, 400), np.random.default_rng(0).uniform(0, 400, (120, 2, 2))
+    paint.strokes(surface, lines, WHITE, 3.0, 0.5)
+    assert len(list(raster._portions(lines, (400, 400)))) > 1  # type: ignore[arg-type]
+    assert light(surface).max() == pytest.approx(0.5, abs=0.01)
 
 
 def test_hair_lines_are_fainter_rather_than_thinner() -> None:

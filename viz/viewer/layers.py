@@ -25,8 +25,10 @@ from viz.viewer.sheet import Sheet
 from viz.viewer.stamps import DISC, STAR, stamp
 from viz.viewer.state import ViewState
 
+TRAIL = 2000
+"""World steps that a trail goes back."""
 FADING = 250
-"""World steps after which the trail is as faint as it gets."""
+"""World steps over which it becomes faint, and over which its end vanishes."""
 
 
 def draw_map(surface: pygame.Surface, state: ViewState, model: Model, run: int, projection: Projection) -> None:
@@ -141,13 +143,13 @@ def _arc(start: Floats, end: Floats) -> Floats:
 
 
 def _draw_trail(pane: Pane) -> None:
-    alpha, recording = pane.alpha("trail"), pane.run.recording
+    alpha, recording, sheet = pane.alpha("trail"), pane.run.recording, pane.sheet
     if not alpha or recording is None or pane.step == 0:
         return
-    kept = _spaced(pane.sheet.pixels(recording.trail(pane.step)))
-    age = pane.step - kept[1:, 2]
-    fading = np.clip(1 - age / FADING, 0, 1) * 0.6 + 0.35
-    strokes(pane.sheet.surface, segments_of(kept[:, :2]), pane.sheet.theme.ink, 1.6 * pane.sheet.unit, alpha * fading)
+    kept = _spaced(sheet.pixels(recording.trail(pane.step)[-TRAIL:]))
+    age = kept[-1, 2] - kept[1:, 2]
+    opacity = np.interp(age, (0, FADING, TRAIL - FADING, TRAIL), (0.95, 0.35, 0.35, 0))
+    strokes(sheet.surface, segments_of(kept[:, :2]), sheet.theme.ink, 1.6 * sheet.unit, alpha * opacity)
 
 
 def _spaced(points: Floats, spacing: float = 3.0) -> Floats:

@@ -125,23 +125,23 @@ def segments_of(lines: ArrayLike) -> Floats:
     return np.stack([lines[..., :-1, :], lines[..., 1:, :]], -2).reshape(-1, 2, 2)
 
 
-def strokes(surface: pygame.Surface, segments: ArrayLike, color: str, width: float, alpha: ArrayLike = 1.0) -> None:
+def strokes(surface: pygame.Surface, segments: ArrayLike, color: str, width: ArrayLike, alpha: ArrayLike = 1.0) -> None:
     """Draws [m, 2 ends, 2] segments with round ends, all together as one shape.
 
     Args:
         surface: of 32 bits a pixel.
         segments: where; pixels.
         color: hex.
-        width: pixels; thinner than one pixel is fainter instead.
+        width: [] or [m] pixels; what is thinner than one pixel is fainter instead.
         alpha: [] or [m] opacity; where segments overlap, the highest counts.
     """
     drawn = np.asarray(segments, np.float32)
-    strength = np.float32(256 * min(width, 1.0)) * np.clip(np.asarray(alpha, np.float32), 0, 1)
-    strength = np.broadcast_to(strength, (len(drawn),))
-    seen = np.isfinite(drawn).all((1, 2)) & (strength >= 1)
+    widths = np.broadcast_to(np.asarray(width, np.float32), (len(drawn),))
+    strengths = np.float32(256) * np.minimum(widths, 1) * np.clip(np.asarray(alpha, np.float32), 0, 1)
+    seen = np.isfinite(drawn).all((1, 2)) & (strengths >= 1)
     if seen.any():
         word = surface.map_rgb(rgb255(color))
-        Pixels.of(surface).mix(drawn[seen], strength[seen], max(width, 1.0) / 2, word)
+        Pixels.of(surface).mix(drawn[seen], np.maximum(widths[seen], 1) / 2, strengths[seen], word)
 
 
 def _dashes(segments: Floats, dash: float) -> Floats:

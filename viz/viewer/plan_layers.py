@@ -12,7 +12,7 @@ from viz.theme import Theme
 from viz.viewer.layout import Projection
 from viz.viewer.marks import subgoal
 from viz.viewer.messages import Probed
-from viz.viewer.paint import Floats, dashed, polyline
+from viz.viewer.paint import Floats, dashed, polyline, segments_of, strokes
 from viz.viewer.pane import Pane
 from viz.viewer.sheet import Sheet
 from viz.viewer.stamps import DISC, shape_of, stamp
@@ -37,9 +37,9 @@ def _draw_plan(pane: Pane, level: int, agent: Floats, alpha: float) -> None:
     sheet, style = pane.sheet, pane.sheet.style(level)
     route = _route(sheet.pixels(pane.views[level - 1].plan), level, agent)
     if len(route):
-        link = np.stack([route[-1], _target(pane, level)])
-        polyline(sheet.surface, link, style.color, 0.5 * style.width, 0.35 * alpha)
-        polyline(sheet.surface, route, style.color, style.width, 0.6 * alpha)
+        share = np.r_[np.ones(len(route) - 1), 0.5]  # the link to what it leads to is thinner and fainter
+        way = segments_of(np.concatenate([route, _target(pane, level)[None]]))
+        strokes(sheet.surface, way, style.color, share * style.width, 0.6 * share * alpha)
         stamp(sheet.surface, route[1:], shape_of(style), style.size / 2, style.color, sheet.theme.halo, alpha=alpha)
 
 

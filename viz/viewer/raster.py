@@ -44,9 +44,10 @@ class Pixels(NamedTuple):
         length = (rows.shape[0] - 1) * pitch + rows.shape[1]
         return cls(np.lib.stride_tricks.as_strided(rows, (length,), (4,)), pitch, surface.get_size())
 
-    def mix(self, segments: Floats, strength: Floats, radius: float, color: int) -> None:
-        """Mixes a colour into what [m, 2 ends, 2] segments of a radius, of [m] strengths 0..256, cover together."""
-        portions = [_covered(segments[part], strength[part], radius, self) for part in _portions(segments, self.size)]
+    def mix(self, segments: Floats, radii: Floats, strengths: Floats, color: int) -> None:
+        """Mixes a colour into what [m, 2 ends, 2] segments of [m] radii and strengths 0..256 cover together."""
+        parts = _portions(segments, self.size)
+        portions = [_covered(segments[part], radii[part], strengths[part], self) for part in parts]
         places, weights = (np.concatenate(arrays) for arrays in zip(*portions, strict=True))
         _blend(self.row, places, weights, np.uint32(color & 0xFFFFFFFF))
 
@@ -84,7 +85,7 @@ class _Walk(NamedTuple):
     steep: NDArray[np.bool_]
 
 
-def _walk(segments: Floats, reach: float, size: tuple[int, int]) -> _Walk:
+def _walk(segments: Floats, reach: Floats, size: tuple[int, int]) -> _Walk:
     steep = np.abs(segments[:, 1, 1] - segments[:, 0, 1]) > np.abs(segments[:, 1, 0] - segments[:, 0, 0])
     ends = np.where(steep[:, None, None], segments[:, :, ::-1], segments)
     ends = np.where((ends[:, :1, :1] > ends[:, 1:, :1]), ends[:, ::-1], ends)  # so that u grows
@@ -99,15 +100,15 @@ def _walk(segments: Floats, reach: float, size: tuple[int, int]) -> _Walk:
     return _Walk(owner, u, u.astype(np.float32) - u0, v0, run, rise, limit, steep[owner])
 
 
-def _covered(segments: Floats, strength: Floats, radius: float, pixels: Pixels) -> tuple[Array, Weights]:
+def _covered(segments: Floats, radii: Floats, strengths: Floats, pixels: Pixels) -> tuple[Array, Weights]:
     """The pixels that segments touch, [p] numbers in the row of pixels, with repetitions, and their [p] weights.
 
     At each step of a walk along a segment, a band of pixels across it is tried.
     """
-    reach = radius + FEATHER
-    owner, u, du, v0, run, rise, limit, steep = _walk(segments, reach, pixels.size)
-    slope, squared = rise / np.maximum(run, 1e-6), np.maximum(run * run + rise * rise, 1e-12)
-    band = int(2 * reach * np.sqrt(1 + float(np.max(np.abs(slope), initial=0)) ** 2)) + 2
+    owner, u, du, v0, run, rise, limit, steep = _walk(segments, radii + FEATHER, pixels.size)
+    reach, slope = (radii + FEATHER)[owner], rise / np.maximum(run, 1e-6)
+    squared = np.maximum(run * run + rise * rise, 1e-12)
+    band = int(2 * float(np.max(reach * np.sqrt(1 + slope * slope), initial=0))) + 2
     lowest = np.floor(v0 + slope * np.clip(du, 0, run) - (band - 2) / 2)
     v = lowest + np.arange(band, dtype=np.float32)[:, None]  # [band, p], as is all that follows
     dv = v - v0
@@ -116,7 +117,7 @@ def _covered(segments: Floats, strength: Floats, radius: float, pixels: Pixels) 
     kept = (coverage > 0) & (v >= 0) & (v < limit)
     along, across = np.where(steep, pixels.pitch, 1), np.where(steep, 1, pixels.pitch)
     places = u * along + np.clip(v, 0, limit).astype(np.int32) * across
-    weights = np.minimum(coverage, 1) * strength[owner]
+    weights = np.minimum(coverage, 1) * strengths[owner]
     return places[kept], weights[kept].astype(np.uint16)
 
 
