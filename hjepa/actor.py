@@ -60,7 +60,7 @@ class Actor:
         )
         self.generator = torch.Generator(self.stack.scale.device).manual_seed(seed)
         self.planner = make_hierarchy(
-            self.stack, agent.graphs, self.config, self.levels, self.generator, agent.policy, zones
+            self.stack, agent.graphs, self.config, self.levels, self.generator, agent.policy, zones, agent.signposts
         )
         planning_at = [self.planner.controller.planner, *(level.planner for level in self.planner.levels)]
         self.listeners = {k: Listener(elites_of(each)) for k, each in enumerate(planning_at, 1)} if watch else {}

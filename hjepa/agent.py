@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hjepa.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from hjepa.config import from_dict, to_dict
-from hjepa.distil import distil, make_policy
+from hjepa.distil import distil, distil_signpost, make_policy
 from hjepa.memory import MemoryConfig, Verification, build_landmarks
 from hjepa.planning import PlanningConfig
 from hjepa.policy import Policy, PolicyConfig
+from hjepa.signpost import Signpost
 from hjepa.stack import Stack, StackConfig
 from hjepa.train import TrainConfig
 from hjepa.world_model import WorldModel
@@ -55,6 +56,7 @@ class Agent:
         card: what it was trained on, how long it took, what it scored.
         verified: per level, edges proposed by the predictor and accepted by the level below.
         policy: level 1's Mode-1, if one was distilled.
+        signposts: Mode-1 of the levels above, likewise.
     """
 
     stack: WorldModel
@@ -63,6 +65,7 @@ class Agent:
     card: dict[str, Any]
     verified: dict[int, Verification]
     policy: Policy | None = None
+    signposts: dict[int, Signpost] = field(default_factory=dict)
 
     @classmethod
     def remember(cls, stack: Stack, observations: Tensor, experiment: Experiment, card: dict[str, Any]) -> Agent:
@@ -71,17 +74,21 @@ class Agent:
         return cls(stack.eval().requires_grad_(False), experiment, graphs, card, verified)
 
     def distilled(self) -> Agent:
-        """The same agent with a policy distilled from its planning, as its experiment says.
+        """The same agent with a policy for every level, distilled from its planning as its experiment says.
 
         Raises:
             ValueError: for an agent of one level, which has no subgoals to practise on.
         """
         if 2 not in self.graphs:
             raise ValueError("a policy is distilled from the subgoals of level 2, which this agent has not")
-        planning, config = self.experiment.planning, self.experiment.policy
-        seed = self.experiment.train.seed
+        planning, config, seed = self.experiment.planning, self.experiment.policy, self.experiment.train.seed
         policy = distil(self.stack, self.graphs[2], config, planning.horizon, planning.hold, seed)
-        return replace(self, policy=policy)
+        device = self.stack.scale.device
+        signposts = {
+            k: distil_signpost(landmarks, config.ways, torch.Generator(device).manual_seed(seed + k))
+            for k, landmarks in self.graphs.items()
+        }
+        return replace(self, policy=policy, signposts=signposts)
 
     def save(self, folder: str | Path) -> None:
         """Writes the agent; an interrupted write leaves the old one.
@@ -104,8 +111,11 @@ class Agent:
             "card": self.card,
             "verified": {str(k): [v.proposed, v.accepted] for k, v in self.verified.items()},
         }
-        policy = {} if self.policy is None else {"policy": self.policy.state_dict()}
-        save_checkpoint(folder, {"stack": self.stack.state_dict(), "memory": memory} | policy, meta)
+        learned = {"stack": self.stack.state_dict(), "memory": memory}
+        if self.policy is not None:
+            learned["policy"] = self.policy.state_dict()
+        learned |= {f"signpost.{k}": signpost.state_dict() for k, signpost in self.signposts.items()}
+        save_checkpoint(folder, learned, meta)
 
     @classmethod
     def load(cls, folder: str | Path, device: torch.device | str = "cpu") -> Agent:
@@ -120,18 +130,29 @@ class Agent:
         experiment = from_dict(Experiment, meta["experiment"], f"{folder}: experiment")
         stack = Stack(experiment.stack)
         policy = make_policy(stack, experiment.policy) if "policy" in tensors else None
+        signposts = {
+            k: Signpost(stack.level(k).config.critic_dim, experiment.policy.ways)
+            for k in range(2, len(stack) + 1)
+            if f"signpost.{k}" in tensors
+        }
         try:
-            stack.load_state_dict(tensors["stack"])
+            _fill(stack, tensors["stack"], device)
             if policy is not None:
-                policy.load_state_dict(tensors["policy"])
-                policy = policy.to(device).eval().requires_grad_(False)
+                _fill(policy, tensors["policy"], device)
+            for k, signpost in signposts.items():
+                _fill(signpost, tensors[f"signpost.{k}"], device)
         except (KeyError, RuntimeError) as error:
             reason = str(error).splitlines()[-1].strip()  # torch lists every misfit on a line of its own
             raise CheckpointError(f"{folder}: the weights do not fit the experiment ({reason})") from error
-        stack = stack.to(device).eval().requires_grad_(False)
         graphs = {k: _landmarks(stack, tensors["memory"], k) for k in range(2, len(stack) + 1)}
         verified = {int(k): Verification(*pair) for k, pair in meta["verified"].items()}
-        return cls(stack, experiment, graphs, meta["card"], verified, policy)
+        return cls(stack, experiment, graphs, meta["card"], verified, policy, signposts)
+
+
+def _fill(network: nn.Module, weights: dict[str, Tensor], device: torch.device | str) -> None:
+    """Puts saved weights into a network, for use."""
+    network.load_state_dict(weights)
+    network.to(device).eval().requires_grad_(False)
 
 
 @torch.no_grad()

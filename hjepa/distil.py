@@ -1,28 +1,38 @@
-"""Compiles Mode-2 into Mode-1: trains a policy on problems that the agent imagines, with no step in any world.
+"""Compiles Mode-2 into Mode-1: trains policies on problems that the agent imagines, with no step in any world.
 
-The policy descends the very cost that level 1's planner would minimise, through the frozen predictor: it learns to
-give at once the action that planning would arrive at (amortised planning).
+Level 1's policy descends the very cost that its planner would minimise, through the frozen predictor: it learns to
+give at once the action that planning would arrive at (amortised planning). Regression onto the answers of CEM ends in
+the same place, but those answers take twenty times as long. Above level 1, planning is a search that can be carried to
+its end: the signposts learn from the true lengths of all ways on.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TypeVar
 
+import numpy as np
 import torch
-from torch import Tensor
-from torch.nn.functional import pad
+from torch import Tensor, nn
+from torch.nn.functional import log_softmax, pad, softmax
 
 from hjepa.dynamics import LevelDynamics, world_actions
 from hjepa.planning import measure, target_level
 from hjepa.policy import Policy, PolicyConfig, PolicyPlanner
+from hjepa.signpost import Signpost, SignpostConfig, ways_on
 from hjepa.world_model import WorldModel
 from planners.base import rollout
 from planners.candidates import hold_actions
+from planners.graph import distances_to
 from planners.hierarchy import SubgoalCost
 from planners.landmarks import LandmarkGraph
 
+Network = TypeVar("Network", bound=nn.Module)
 HOPS = 2
 """Edges of level 2 to the farthest target: what it hands down is at most one edge from its path, and so the agent."""
+NEVER = -1e9
+"""Preference for a way that is none: finite, so that nothing times it is nothing."""
 
 
 def make_policy(stack: WorldModel, config: PolicyConfig) -> Policy:
@@ -103,15 +113,87 @@ def distil(
     practice = Practice(stack, landmarks, hold, torch.Generator(device).manual_seed(seed))
     dynamics, planner = LevelDynamics(stack.level(1), world_actions(stack)), PolicyPlanner(policy, horizon, hold)
     distance = measure(stack, 1, target_level(stack))
-    optimizer = torch.optim.Adam(policy.parameters())
-    for step in range(config.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = 0.5 * config.learning_rate * (1 + math.cos(math.pi * step / config.steps))
+
+    def loss() -> Tensor:
         start, end = practice.problems(config.batch)
         cost = SubgoalCost(distance, distance(end))
         actions = hold_actions(planner.answers(dynamics, cost, start), hold, horizon)
-        loss = cost(rollout(dynamics, start, actions), actions).sum(-1).mean()
+        return cost(rollout(dynamics, start, actions), actions).sum(-1).mean()
+
+    return _descend(policy, loss, config.steps, config.learning_rate)
+
+
+def _descend(network: Network, loss: Callable[[], Tensor], steps: int, learning_rate: float) -> Network:
+    """Adam along a cosine; the network is then frozen."""
+    optimizer = torch.optim.Adam(network.parameters())
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = 0.5 * learning_rate * (1 + math.cos(math.pi * step / steps))
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss().backward()
         optimizer.step()
-    return policy.eval().requires_grad_(False)
+    return network.eval().requires_grad_(False)
+
+
+# Above level 1
+
+
+class Lessons:
+    """How long the ways on from a landmark to another one are, for all landmarks and some goals.
+
+    Args:
+        landmarks: of the level.
+        goals: at most so many.
+        generator: draws the goals and the lessons.
+    """
+
+    def __init__(self, landmarks: LandmarkGraph, goals: int, generator: torch.Generator) -> None:
+        graph, device = landmarks.graph, generator.device
+        self.generator, self.size = generator, graph.num_nodes
+        self.goals = torch.randperm(self.size, generator=generator, device=device)[:goals]
+        degrees = np.diff(graph.indptr)
+        slots = np.arange(degrees.max(initial=1))
+        table = np.minimum(graph.indptr[:-1, None] + slots, graph.num_edges - 1)
+        self.edges = torch.from_numpy(table).to(device).long()
+        self.missing = torch.from_numpy(slots >= degrees[:, None]).to(device)
+        self.costs, self.ends = (torch.from_numpy(part).to(device) for part in (graph.costs, graph.targets))
+        self.ways = torch.from_numpy(ways_on(landmarks)).to(device)
+        rest = np.stack([distances_to(graph, [goal], [0.0]) for goal in self.goals.tolist()])
+        self.rest = torch.from_numpy(rest.astype(np.float32)).to(device)
+        self.pairs = torch.from_numpy(np.flatnonzero(np.isfinite(rest) & (rest > 0))).to(device)
+
+    def draw(self, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """[count] landmarks and [count] goals; the [count, n, E] ways on, in strides, and their [count, n] lengths.
+
+        A way's length, in world steps, goes all the way to the goal. It is infinite where there is no such way.
+        """
+        drawn = torch.randint(len(self.pairs), (count,), generator=self.generator, device=self.generator.device)
+        pair = self.pairs[drawn]
+        here, goal = pair % self.size, pair // self.size
+        edges = self.edges[here]
+        lengths = self.costs[edges] + self.rest[goal.unsqueeze(1), self.ends[edges]]
+        return here, self.goals[goal], self.ways[edges], lengths.masked_fill(self.missing[here], torch.inf)
+
+
+def distil_signpost(landmarks: LandmarkGraph, config: SignpostConfig, generator: torch.Generator) -> Signpost:
+    """Trains the signposts of one level.
+
+    Args:
+        landmarks: of the level.
+        config: how.
+        generator: draws the initial weights and the lessons, on the device to train on.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(generator.initial_seed())
+        signpost = Signpost(landmarks.embedding.shape[1], config).to(generator.device)
+    points = torch.from_numpy(landmarks.embedding).to(generator.device)
+    signpost.calibrate(points)
+    lessons, described = Lessons(landmarks, config.goals, generator), signpost.describe(points)
+
+    def loss() -> Tensor:
+        here, goal, ways, lengths = lessons.draw(config.batch)
+        scores = (ways * signpost(described[here], described[goal]).unsqueeze(1)).sum(-1)
+        scores = log_softmax(scores.masked_fill(lengths.isinf(), NEVER), -1)
+        return -(softmax(-lengths / (config.softness * landmarks.stride), -1) * scores).sum(-1).mean()
+
+    return _descend(signpost, loss, config.steps if len(lessons.pairs) else 0, config.learning_rate)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal, cast, get_args
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from hjepa.dynamics import CodeDynamics, LevelDynamics, world_actions
 from hjepa.optimizers import Effort, Optimizer, make_optimizer
 from hjepa.policy import Policy, PolicyPlanner
+from hjepa.signpost import Signpost, SignpostGuide
 from hjepa.world_model import WorldModel
 from hjepa.zones import Zones, priced
 from planners.astar import LatentAStar
@@ -20,7 +22,7 @@ from planners.dynamic_programming import DynamicProgramming
 from planners.edges import StateFunction
 from planners.finite_model import Discretisation
 from planners.hierarchy import Controller, HierarchicalPlanner, PlanningLevel
-from planners.landmarks import LandmarkGraph, LandmarkPlanner, PathPlanner
+from planners.landmarks import Guide, LandmarkGraph, LandmarkPlanner, PathPlanner
 from planners.mcts import MCTSPlanner
 from planners.risk import MEAN, WORST, Risk
 from planners.sampling import CEM
@@ -31,7 +33,11 @@ Search = Literal["landmarks", "latent", "supported", "values", "mcts"]
 """Searches; fits the levels above the first."""
 
 Distilled = Literal["mode1", "guided"]
-"""What needs a policy; fits level 1."""
+"""What needs a policy; ``guided`` fits level 1 only."""
+
+ON_LANDMARKS = ("landmarks", "mode1")
+"""What plans over remembered states above level 1."""
+NO_POLICY = "{!r} needs a policy, which this agent has not; see scripts/distil.py"
 
 LevelPlanner = Literal[Optimizer, Search, Distilled]
 
@@ -64,8 +70,8 @@ class PlanningConfig:
             actions drawn from the box). ``random``, ``cem``, ``icem``, ``mppi``, ``gradient`` (Adam), ``lbfgs``,
             ``lifted`` (states optimised with the actions): optimisation of a trajectory; above level 1 of
             macro-actions. These and ``mcts`` pay for predicted states that are far from all remembered ones.
-            ``mode1``: level 1's policy alone, which knows its subgoal and no surcharge. ``guided``: one small round of
-            CEM around the policy's answer.
+            ``mode1``: the level's policy alone; at level 1 it knows its subgoal and no surcharge, above it walks from
+            landmark to landmark without a search. ``guided``: one small round of CEM around level 1's policy.
         commit: world steps for which a decision is followed before the next one.
         horizon: world steps that level 1 looks ahead.
         hold: world steps for which level 1 holds an action within its plan; its subgoals are so near that one
@@ -122,6 +128,7 @@ def make_hierarchy(
     generator: torch.Generator,
     policy: Policy | None = None,
     zones: Zones | None = None,
+    signposts: Mapping[int, Signpost] = MappingProxyType({}),
 ) -> HierarchicalPlanner:
     """The hierarchical planner of the lowest ``levels`` levels of a stack.
 
@@ -136,6 +143,7 @@ def make_hierarchy(
         generator: randomness of the planners above level 1.
         policy: level 1's Mode-1, for the planners that need one.
         zones: costs and guardrails that all levels have to respect.
+        signposts: Mode-1 of the levels above.
 
     Raises:
         ValueError: for a number of levels that the stack does not have, and for a planner that needs a policy where
@@ -146,7 +154,7 @@ def make_hierarchy(
     if zones is not None and zones.empty:
         zones = None
     known = graphs if zones is None else priced(graphs, zones)
-    parts = _Parts(stack, known, config, levels, generator, zones)
+    parts = _Parts(stack, known, config, levels, generator, zones, signposts)
     return HierarchicalPlanner(parts.controller(policy), [parts.level(k) for k in range(2, levels + 1)])
 
 
@@ -174,6 +182,7 @@ class _Parts:
     levels: int
     generator: torch.Generator
     zones: Zones | None
+    signposts: Mapping[int, Signpost]
 
     @property
     def risk(self) -> Risk:
@@ -198,23 +207,23 @@ class _Parts:
     def level(self, k: int) -> PlanningLevel:
         """A level above the first."""
         config, stride = self.config, self.stride(k)
-        known = all(config.planner(below) == "landmarks" for below in range(2, k + 1))
+        known = all(config.planner(below) in ON_LANDMARKS for below in range(2, k + 1))
         return PlanningLevel(
             planner=self.path_planner(k),
             embed=measure(self.stack, k, k),
             lookahead=(config.lookahead if k == 2 else 1.0) * stride,
             patience=(config.patience if known else config.short_patience) * stride,
             off_path=config.off_path * stride,
-            reached=self.tolerance(k - 1) if k > 2 and config.planner(k - 1) != "landmarks" else 0.0,
+            reached=self.tolerance(k - 1) if k > 2 and config.planner(k - 1) not in ON_LANDMARKS else 0.0,
             guarded=self.zones is not None and self.zones.guarded,
         )
 
     def path_planner(self, k: int) -> PathPlanner:
         name = self.config.planner(k)
-        if name == "landmarks":
-            return self.landmark_planner(k)
-        if name in get_args(Distilled):
-            raise ValueError(f"planners: {name!r} plans at level 1 only; name another planner for level {k}")
+        if name in ON_LANDMARKS:
+            return self.landmark_planner(k, self.guide(k) if name == "mode1" else None)
+        if name == "guided":
+            raise ValueError(f"planners: 'guided' plans at level 1 only; name another planner for level {k}")
         level, support = self.stack.level(k), self.support(k)
         dynamics: CodeDynamics | LevelDynamics
         if name in get_args(Search):
@@ -241,12 +250,18 @@ class _Parts:
         """World steps within which a planner of predicted states has reached its target."""
         return 0.6 * self.stride(k)
 
-    def landmark_planner(self, k: int) -> LandmarkPlanner:
+    def landmark_planner(self, k: int, guide: Guide | None = None) -> LandmarkPlanner:
         """Asks the landmarks of the level below for the ways in and out, whatever else plans there."""
         landmarks = self.graphs[k]
         if k == self.levels:
             landmarks = replace(landmarks, measure=landmarks.embedding)
-        return LandmarkPlanner(landmarks, self.landmark_planner(k - 1) if k > 2 else None)
+        return LandmarkPlanner(landmarks, self.landmark_planner(k - 1) if k > 2 else None, guide=guide)
+
+    def guide(self, k: int) -> Guide:
+        """Mode-1 of a level above the first."""
+        if k not in self.signposts:
+            raise ValueError(f"planners: {NO_POLICY.format('mode1')}")
+        return SignpostGuide(self.signposts[k], self.graphs[k])
 
     def search(self, k: int, support: Support) -> Planner:
         """Over the macro-actions of the codebook."""
@@ -311,7 +326,7 @@ def _controller(config: PlanningConfig, policy: Policy | None, zones: bool) -> P
     name, horizon, hold, risk = config.planner(1), config.horizon, config.hold, RISKS[config.risk]
     if name in get_args(Distilled):
         if policy is None:
-            raise ValueError(f"planners: {name!r} needs a policy, which this agent has not; see scripts/distil.py")
+            raise ValueError(f"planners: {NO_POLICY.format(name)}")
         refine = CEM(horizon=horizon, hold=hold, samples=16, iterations=1, init_std=0.25, elites=4, risk=risk)
         return PolicyPlanner(policy, horizon, hold, refine if name == "guided" or zones else None)
     effort = Effort(config.samples, config.iterations, spread=1.0, restarts=4, steps=10)

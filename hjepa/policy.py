@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from typing_extensions import TypeIs
 
 from hjepa.layers import mlp
+from hjepa.signpost import SignpostConfig
 from planners.base import AnyDynamics, Budget, Cost, Dynamics, Plan, Planner, Recorder, is_stochastic
 from planners.candidates import Evaluator, PlannerError, hold_actions, require_box, require_positive
 
@@ -30,6 +31,7 @@ class PolicyConfig:
         batch: problems per step.
         learning_rate: at the start; it falls to zero along a cosine.
         reach: a target farther than this many strides of level 2 is approached as one at this distance.
+        ways: how the levels above get theirs.
     """
 
     hidden: tuple[int, ...] = (64, 64)
@@ -37,6 +39,7 @@ class PolicyConfig:
     batch: int = 256
     learning_rate: float = 6e-3
     reach: float = 2.0
+    ways: SignpostConfig = SignpostConfig()
 
     def __post_init__(self) -> None:
         if self.steps < 0:
@@ -128,11 +131,6 @@ class PolicyPlanner:
 
     def __post_init__(self) -> None:
         require_positive("PolicyPlanner", horizon=self.horizon, hold=self.hold)
-
-    @property
-    def elites(self) -> int | None:
-        """Candidates that shape the answer, where several are compared."""
-        return getattr(self.refine, "elites", None)
 
     def plan(
         self,

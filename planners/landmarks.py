@@ -144,6 +144,16 @@ class _Space:
     index: NeighborIndex
 
 
+class Guide(Protocol):
+    """Knows ways through one landmark graph without a search."""
+
+    def __call__(
+        self, begins: Ints, begin_costs: Floats, ends: Ints, end_costs: Floats, extra: Floats | None
+    ) -> PathResult:
+        """A way from one of some landmarks to one of others; see :func:`planners.graph.shortest_path`."""
+        ...
+
+
 class LandmarkPlanner:
     """A* over a landmark graph; the heuristic is the critic's temporal distance, at no network call.
 
@@ -157,6 +167,7 @@ class LandmarkPlanner:
         direct: a goal within this many strides is gone to without a search.
         weight: of the heuristic; 1 keeps the search exact where the critic never overestimates.
         penalty: world steps added to a rejected edge, so that it is a last resort rather than forbidden.
+        guide: finds the ways in the place of A*.
     """
 
     MIN_ENTRIES = 3
@@ -172,8 +183,10 @@ class LandmarkPlanner:
         direct: float = 1.0,
         weight: float = 1.0,
         penalty: float = 1000.0,
+        guide: Guide | None = None,
     ) -> None:
         self.landmarks, self.finer, self.weight, self.penalty = landmarks, finer, weight, penalty
+        self.guide = guide
         self.attach, self.direct = attach * landmarks.stride, direct * landmarks.stride
         self.workspace = SearchWorkspace(landmarks.graph.num_nodes)
         if finer is not None:
@@ -217,18 +230,28 @@ class LandmarkPlanner:
                 return self._assemble(query, np.empty(0, np.int64), np.empty(0, np.int64), straight)
         begins, begin_costs, entered = self.entries(query.points)
         ends, end_costs, left = self._ends(query.target)
-        space, point = (
-            (self.landmarks.measure, query.target.point) if goal is None else (self.landmarks.embedding, goal[own])
+        result = self._way(
+            query, begins, self._priced(begins, begin_costs, query), ends, self._priced(ends, end_costs, query)
         )
-        result = shortest_path(
-            self.landmarks.graph, begins, self._priced(begins, begin_costs, query), ends,
-            self._priced(ends, end_costs, query), embedding=space, goal_embedding=point, weight=self.weight,
-            extra=self._extra(query.rejected), workspace=self.workspace,
-        )  # fmt: skip
         if not result.found:
             return self._assemble(query, ends[:1], np.empty(0, np.int64), 0.0, result, entered + left)
         entry = float(begin_costs[np.flatnonzero(begins == result.nodes[0])[0]])
         return self._assemble(query, result.nodes.astype(np.int64), result.edges, entry, result, entered + left)
+
+    def _way(self, query: Query, begins: Ints, begin_costs: Floats, ends: Ints, end_costs: Floats) -> PathResult:
+        """From landmarks around the present place to landmarks around the target."""
+        extra, goal = self._extra(query.rejected), query.target.goal
+        if self.guide is not None:
+            return self.guide(begins, begin_costs, ends, end_costs, extra)
+        space, point = (
+            (self.landmarks.measure, query.target.point)
+            if goal is None
+            else (self.landmarks.embedding, goal[self.landmarks.level - 1])
+        )
+        return shortest_path(
+            self.landmarks.graph, begins, begin_costs, ends, end_costs, embedding=space, goal_embedding=point,
+            weight=self.weight, extra=extra, workspace=self.workspace,
+        )  # fmt: skip
 
     def _assemble(
         self,

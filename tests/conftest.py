@@ -81,3 +81,16 @@ def small_agent(small_data: Trajectories, tmp_path_factory: pytest.TempPathFacto
         stack = Stack(experiment.stack)
     memory = train(stack, small_data, training, tmp_path_factory.mktemp("small_agent"), {})
     return Agent.remember(stack, memory, experiment, {"name": "small"})
+
+
+@pytest.fixture(scope="session")
+def distilled_agent(small_agent: Agent) -> Agent:
+    """The same agent with Mode-1 policies for all levels. Tests share it and must not change it."""
+    from dataclasses import replace
+
+    from hjepa.policy import PolicyConfig
+    from hjepa.signpost import SignpostConfig
+
+    ways = SignpostConfig(hidden=(32,), waves=16, steps=400, batch=128)
+    config = PolicyConfig(steps=250, batch=128, ways=ways)
+    return replace(small_agent, experiment=replace(small_agent.experiment, policy=config)).distilled()

@@ -146,11 +146,6 @@ def test_mode_1_tells_its_one_candidate(policy: Policy) -> None:
     torch.testing.assert_close(data["states"][:, 0], plan.states)
 
 
-def test_how_many_candidates_shape_an_answer(policy: Policy) -> None:
-    assert PolicyPlanner(policy, 5, 5, CEM(horizon=5, elites=4)).elites == 4
-    assert PolicyPlanner(policy, 5, 5).elites is None
-
-
 class Finite:
     actions = Discrete(4)
 
