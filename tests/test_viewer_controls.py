@@ -17,6 +17,7 @@ from viz.viewer.actions import (
     TABS,
     Action,
     EndStroke,
+    Layer,
     MovePin,
     SetLevels,
     SetPlanner,

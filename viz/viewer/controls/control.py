@@ -31,7 +31,6 @@ class Control:
         at: of a slider or area: from the pointer's place in the rect, 0..1 each way, to the action; may answer None.
         drag: whether ``at`` is asked again while the pointer moves with the button down.
         enabled: whether it can be used now.
-        swatch: hex colour shown beside the label; empty for none.
     """
 
     id: str
@@ -46,4 +45,3 @@ class Control:
     at: Callable[[float, float], Action | None] | None = None
     drag: bool = False
     enabled: bool = True
-    swatch: str = ""
