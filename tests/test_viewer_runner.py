@@ -188,6 +188,17 @@ def test_zones_change_the_heat() -> None:
     assert heat.version != plain.version and np.nanmax(heat.steps) > np.nanmax(plain.steps) + 20
 
 
+def test_a_guardrail_is_no_part_of_the_heat() -> None:
+    document = zoned(ring(), (1, 3), (1, 4), kind=GUARDRAIL)
+    for setup in (SEES, Setup("map", 3, ("cem", "landmarks"))):
+        (heat,) = of(Field, begun(Apply(document.with_setup(0, setup)), AskField(0, "heat", setup.levels))[1])
+        inside = (np.abs(heat.x - at(RING, 1, 3)[0]).argmin(), np.abs(heat.y).argmin())
+        assert np.isnan(heat.steps[inside[1], inside[0]]) and 100 < np.nanmax(heat.steps) < 400
+    everywhere = zoned(ring(), *(tuple(cell) for cell in RING.free_cells()), kind=GUARDRAIL)
+    (nothing,) = of(Field, begun(Apply(everywhere), AskField(0, "heat", 2))[1])
+    assert np.isnan(nothing.steps).all()
+
+
 # --- what can't be run ---
 
 

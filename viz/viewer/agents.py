@@ -23,6 +23,8 @@ from worlds.maps import CELL_SIZE, Map
 
 MAP = "map"
 """Name of the agent that sees the map."""
+MODE1 = "mode1"
+"""Name of a level's distilled policy."""
 MAP_LEVELS = 4
 CORNER = (-1.5 * CELL_SIZE, -1.5 * CELL_SIZE)
 """The outer corner of cell (0, 0), which is centred at -CELL_SIZE; world units."""
@@ -84,9 +86,10 @@ def laid_over(document: Document) -> Zones | None:
 
 def planners_at(agent: Agent, level: int) -> tuple[str, ...]:
     """Names of what can plan at a level of an agent."""
-    if level == 1:
-        return get_args(Optimizer) if agent.policy is None else (*get_args(Optimizer), *get_args(Distilled))
-    return tuple(dict.fromkeys((*get_args(Search), *get_args(Optimizer))))
+    if level > 1:
+        learned = (MODE1,) if level in agent.signposts else ()
+        return tuple(dict.fromkeys((*get_args(Search), *get_args(Optimizer), *learned)))
+    return get_args(Optimizer) if agent.policy is None else (*get_args(Optimizer), *get_args(Distilled))
 
 
 def unfit(agent: Agent, setup: Setup, levels: int) -> str | None:
