@@ -7,14 +7,14 @@ lost, so that where a walk leads can be differentiated by its start and by its d
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from numba import njit
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 Points = NDArray[np.float32]
@@ -51,6 +51,20 @@ class Floor:
             raise FloorError(f"radius must be above 0 and below half a cell ({self.size / 2:g}), not {self.radius!r}")
         walls.flags.writeable = False
         object.__setattr__(self, "walls", walls)
+
+    def without(self, places: ArrayLike) -> Floor:
+        """The floor with walls for the cells that [n, 2] world positions are in.
+
+        Raises:
+            FloorError: for a position that is in no cell.
+        """
+        walls = self.walls.copy()
+        for number, place in enumerate(np.asarray(places, np.float64).reshape(-1, 2)):
+            column, row = np.floor((place - np.array(self.corner)) / self.size)
+            if not (0 <= row < walls.shape[0] and 0 <= column < walls.shape[1]):
+                raise FloorError(f"entrances[{number}] = ({place[0]:g}, {place[1]:g}) is not on the map")
+            walls[int(row), int(column)] = True
+        return replace(self, walls=walls)
 
     def fits(self, points: Points) -> NDArray[np.bool_]:
         """[N, 2] world positions to [N] whether a ball there touches no wall."""
@@ -137,19 +151,18 @@ def _walk_all(walls, starts, moves, radius):  # type: ignore[no-untyped-def]  # 
 
     Steps of half a radius never jump into a wall.
     """
-    ends, gradients = np.empty_like(starts), np.empty((len(starts), 2, 2, 2), starts.dtype)
+    ends, gradients = np.empty_like(starts), np.zeros((len(starts), 2, 2, 2), starts.dtype)
     for n in range(len(starts)):
-        x, y = starts[n, 0], starts[n, 1]
+        x, y, gradient = starts[n, 0], starts[n, 1], gradients[n]
+        gradient[0, 0, 0] = gradient[0, 1, 1] = 1
         count = max(1, math.ceil(math.sqrt(moves[n, 0] ** 2 + moves[n, 1] ** 2) / (0.5 * radius)))
-        dx, dy = moves[n, 0] / count, moves[n, 1] / count
-        by_start, by_move = np.eye(2), np.zeros((2, 2))
         for _ in range(count):
-            x, y, xx, xy, yy = _push_out(walls, radius, x + dx, y + dy)
-            for j in range(2):
-                a, b = by_start[0, j], by_start[1, j]
-                by_start[0, j], by_start[1, j] = xx * a + xy * b, xy * a + yy * b
-                a, b = by_move[0, j] + (j == 0) / count, by_move[1, j] + (j == 1) / count
-                by_move[0, j], by_move[1, j] = xx * a + xy * b, xy * a + yy * b
+            x, y, xx, xy, yy = _push_out(walls, radius, x + moves[n, 0] / count, y + moves[n, 1] / count)
+            gradient[1, 0, 0] += 1 / count
+            gradient[1, 1, 1] += 1 / count
+            for by in range(2):
+                for j in range(2):
+                    a, b = gradient[by, 0, j], gradient[by, 1, j]
+                    gradient[by, 0, j], gradient[by, 1, j] = xx * a + xy * b, xy * a + yy * b
         ends[n, 0], ends[n, 1] = x, y
-        gradients[n, 0], gradients[n, 1] = by_start, by_move
     return ends, gradients

@@ -32,7 +32,7 @@ Ints = NDArray[np.int64]
 STRIDES = (1 / 2, 3, 15)
 """Strides of levels 2, 3 and 4 in cells: where a cell is 20 steps wide, 10, 60 and 300 world steps."""
 DIRECTIONS = 16
-LENGTHS = (1 / 3, 2 / 3, 1.0)
+LENGTHS = (0.5, 1.0)
 """Macro-actions of the codebook: shares of the longest push."""
 REACH = 5 / 3
 """An edge is at most this many strides long: that of a trained agent's verified edges."""
@@ -151,12 +151,9 @@ def map_agent(
         FloorError: for walls that leave no room, or other numbers that make no map.
     """
     strides = _strides(levels, size, speed)
-    closed = np.array(walls, dtype=bool)
-    portals = np.asarray(entrances, np.float64).reshape(-1, 2)
-    column, row = np.floor((portals - corner) / size).astype(int).T
-    closed[row, column] = True
-    stack = KnownMap(Floor(closed, corner, size, radius), strides, speed, portal_forks(entrances, exits))
-    graphs, verified = _landmark_graphs(stack, size)
+    floor = Floor(np.asarray(walls, bool), corner, size, radius).without(entrances)
+    stack = KnownMap(floor, strides, speed, portal_forks(entrances, exits))
+    graphs, verified = _landmark_graphs(stack)
     return Agent(stack, Experiment(stack=stack.config), graphs, {"name": "sees the map"}, verified)
 
 
@@ -172,9 +169,7 @@ def _strides(levels: int, size: float, speed: float) -> list[int]:
     if not 1 <= levels <= 1 + len(STRIDES):
         raise FloorError(f"levels must be 1 to {1 + len(STRIDES)}, not {levels!r}")
     if not 0 < speed <= size / 4:
-        raise FloorError(
-            f"speed must be above 0 and at most a quarter of a cell ({size / 4:g}) per step, not {speed!r}"
-        )
+        raise FloorError(f"speed must be above 0 and at most a quarter of a cell ({size / 4:g}), not {speed!r}")
     finest = round(STRIDES[0] * size / speed)
     return [1, *(finest * round(stride / STRIDES[0]) for stride in STRIDES)][:levels]
 
@@ -186,9 +181,9 @@ def _pushes() -> Tensor:
     return (torch.tensor(LENGTHS)[:, None, None] * around).flatten(0, 1)
 
 
-def _landmark_graphs(stack: KnownMap, size: float) -> tuple[dict[int, LandmarkGraph], dict[int, Verification]]:
+def _landmark_graphs(stack: KnownMap) -> tuple[dict[int, LandmarkGraph], dict[int, Verification]]:
     """Every level's landmarks, nested, and what became of the edges between them."""
-    places = _lattice(stack.floor, size)
+    places = _lattice(stack.floor)
     if not len(places):
         raise FloorError("walls leave no room for the ball; at least one cell must be free")
     graphs: dict[int, LandmarkGraph] = {}
@@ -211,12 +206,12 @@ def _landmark_graphs(stack: KnownMap, size: float) -> tuple[dict[int, LandmarkGr
     return graphs, verified
 
 
-def _lattice(floor: Floor, size: float) -> Points:
+def _lattice(floor: Floor) -> Points:
     """[L, 2] every second point of a grid, chequered, a quarter of a cell apart: a few in every free cell."""
     rows, columns = floor.walls.shape
     j, i = np.meshgrid(np.arange(1, 4 * columns), np.arange(1, 4 * rows))
     chequered = (i + j) % 2 == 0  # the middle of every cell is one
-    grid = np.stack([j[chequered], i[chequered]], 1) * (size / 4) + np.array(floor.corner)
+    grid = np.stack([j[chequered], i[chequered]], 1) * (floor.size / 4) + np.array(floor.corner)
     points = grid.astype(np.float32)
     return points[floor.fits(points)]
 
