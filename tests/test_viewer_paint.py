@@ -101,7 +101,7 @@ def test_a_part_of_a_surface_is_all_that_changes(points: list[tuple[float, float
         line = np.array(points, np.float32).reshape(-1, 2)
     if len(line):
         paint.polyline(part, line, WHITE, width, alpha)
-        paint.dashed(part, line[np.abs(line).max(1) < 1e4], WHITE, width, alpha=alpha)
+        paint.dashed(part, line, WHITE, width, alpha=alpha)
     outside = light(whole)
     outside[7:18, 13:33] = 0
     assert outside.max() == 0

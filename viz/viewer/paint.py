@@ -17,6 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 from viz.theme import rgb255
 from viz.viewer.raster import FEATHER, Array, Floats, Pixels
 
+MOST_DASHES = 5000
+"""Dashes of one line; they become longer where there would be more."""
+
 
 def polyline(surface: pygame.Surface, points: ArrayLike, color: str, width: float, alpha: float = 1.0) -> None:
     """A line through [n, 2] places, with round joints and ends."""
@@ -137,19 +140,21 @@ def strokes(surface: pygame.Surface, segments: ArrayLike, color: str, width: Arr
     """
     drawn = np.asarray(segments, np.float32)
     widths = np.broadcast_to(np.asarray(width, np.float32), (len(drawn),))
+    radii = np.float32(0.5) * np.maximum(widths, 1)
     strengths = np.float32(256) * np.minimum(widths, 1) * np.clip(np.asarray(alpha, np.float32), 0, 1)
     seen = np.isfinite(drawn).all((1, 2)) & (strengths >= 1)
     if seen.any():
-        word = surface.map_rgb(rgb255(color))
-        Pixels.of(surface).mix(drawn[seen], np.maximum(widths[seen], 1) / 2, strengths[seen], word)
+        Pixels.of(surface).mix(drawn[seen], radii[seen], strengths[seen], surface.map_rgb(rgb255(color)))
 
 
 def _dashes(segments: Floats, dash: float) -> Floats:
     """Cuts [m, 2 ends, 2] consecutive segments into dashes; the pattern runs on across joints."""
-    lengths = np.hypot(*(segments[:, 1] - segments[:, 0]).T)
+    segments = segments[np.isfinite(segments).all((1, 2))]
+    lengths = np.hypot(*(segments[:, 1] - segments[:, 0]).T.astype(np.float64))
     ends = np.cumsum(lengths)
     if len(segments) == 0 or ends[-1] < 1e-3:
         return segments[:0]
+    dash = max(dash, ends[-1] / MOST_DASHES)
     begins = np.arange(0, ends[-1], 2 * dash)
     cuts = np.unique(np.concatenate([begins, np.minimum(begins + dash, ends[-1]), ends, [0.0]]))
     middle = (cuts[1:] + cuts[:-1]) / 2
