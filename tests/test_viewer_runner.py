@@ -213,7 +213,7 @@ TROUBLE: list[tuple[str, Callable[[str], Document]]] = [
     ("the start is in a wall", lambda _: on(RING, (2, 4), (1, 1), SEES)),
     ("no agent 'nobody': expected map, a folder, or one of", lambda _: ring(Setup("nobody", 2, ("cem",)))),
     ("observes 3 numbers, expected 2", lambda folder: ring(Setup(folder, 1, ("cem",)))),
-    ("level 2 has no planner 'mode1', expected one of landmarks", lambda _: ring(Setup("map", 2, ("cem", "mode1")))),
+    ("level 2 has no planner 'guided', expected one of landmarks", lambda _: ring(Setup("map", 2, ("cem", "guided")))),
     ("level 1 has no planner 'landmarks', expected one of", lambda _: ring(Setup("map", 2, ("landmarks",)))),
     ("no planner is named", lambda _: ring(Setup("map", 2, ()))),
 ]
