@@ -23,10 +23,12 @@ class Line(NamedTuple):
     Attributes:
         name: what it says.
         measure: of a recording at a world step; the less, the better.
+        final: whether that can be said only once both have arrived.
     """
 
     name: str
     measure: Measure
+    final: bool = False
 
 
 def path_length(recording: Recording, step: int) -> float:
@@ -54,8 +56,8 @@ def energy_left(recording: Recording, step: int) -> float:
 
 
 LINES = (
-    Line("steps", lambda recording, step: float(step)),
-    Line("way, units", path_length),
+    Line("steps", lambda recording, step: float(step), final=True),
+    Line("way, units", path_length, final=True),
     Line("energy left", energy_left),
     Line("in dear places", steps_in(COST)),
     Line("in guardrails", steps_in(GUARDRAIL)),
@@ -73,15 +75,16 @@ def draw_compare(stage: Stage, body: Rect) -> None:
     columns = [Rect(body.x + names + run * (wide + 6), body.y, wide, body.height) for run in range(2)]
     for run, column in enumerate(columns):
         _heading(stage, run, column)
-    top, values = body.y + stage.unit(66), _values(stage)
+    top = _planners(stage, body.x + 12, columns) + 2
+    decided = all(_status(stage, run) == "arrived" for run in range(2))
     line = min(stage.unit(30), max(stage.small + 3, (body.bottom - top - 4) / len(LINES)))
-    for place, ((name, _), pair) in enumerate(zip(LINES, values, strict=True)):
+    for place, (row, pair) in enumerate(zip(LINES, _values(stage), strict=True)):
         if top + (place + 1) * line > body.bottom:
             break
         y = top + (place + 0.5) * line
-        stage.text(name, body.x + 12, y, stage.look.muted, size=stage.small, room=names - 16)
+        stage.text(row.name, body.x + 12, y, stage.look.muted, size=stage.small, room=names - 16)
         for column, value, other in zip(columns, pair, pair[::-1], strict=True):
-            _cell(stage, column, y, line, value, other)
+            _cell(stage, Rect(column.x, round(y), column.width, round(line)), value, other, decided or not row.final)
 
 
 def _invite(stage: Stage, body: Rect) -> None:
@@ -95,18 +98,37 @@ def _invite(stage: Stage, body: Rect) -> None:
 
 def _heading(stage: Stage, run: int, column: Rect) -> None:
     """Which run, what plans in it, and how it fares."""
-    look, setup, known = stage.look, stage.state.document.setups[run], stage.model.run(run)
+    look, setup, status = stage.look, stage.state.document.setups[run], _status(stage, run)
     y, step = column.y + stage.unit(14), stage.unit(18)
     if run == stage.state.run:
         fill(stage.surface, Rect(column.x, column.y + 3, column.width, 2), look.accent)
-    status = known.recording.status if known.recording is not None else "waiting for the agent"
     color = {"arrived": look.good, "running": look.ink}.get(status, look.alarm)
     width = stage.text("AB"[run], column.x, y, look.ink, bold=True)
     agent = "sees the map" if setup.agent == "map" else setup.agent
     stage.text(agent, column.x + width + 6, y, look.ink, room=column.width - width - 6)
-    planners = " / ".join(reversed(setup.planners[: setup.levels]))
-    stage.text(planners, column.x, y + step, look.muted, size=stage.small, room=column.width)
-    stage.text(status, column.x, y + 2 * step, color, size=stage.small, bold=True, room=column.width)
+    stage.text(status, column.x, y + step, color, size=stage.small, bold=True, room=column.width)
+
+
+def _status(stage: Stage, run: int) -> str:
+    """How a run fares at the world step shown."""
+    recording = stage.model.run(run).recording
+    if recording is None:
+        return "waiting for the agent"
+    return recording.status if stage.state.step >= recording.last else "running"
+
+
+def _planners(stage: Stage, left: int, columns: list[Rect]) -> int:
+    """What plans at every level, the coarsest on top; returns where that ends."""
+    setups, line = stage.state.document.setups, stage.unit(16)
+    levels, y = max(setup.levels for setup in setups), columns[0].y + stage.unit(50)
+    for level in range(levels, 0, -1):
+        hue, room = stage.look.level(level), columns[0].x - left - 4
+        stage.text(f"level {level}", left, y, hue, size=stage.small, room=room)
+        for setup, column in zip(setups, columns, strict=True):
+            name = setup.planners[level - 1] if level <= min(setup.levels, len(setup.planners)) else "–"
+            stage.text(name, column.x, y, stage.look.ink, size=stage.small, room=column.width)
+        y += line
+    return y - line // 2
 
 
 def _values(stage: Stage) -> list[tuple[float, float]]:
@@ -129,14 +151,15 @@ def _values(stage: Stage) -> list[tuple[float, float]]:
     return values
 
 
-def _cell(stage: Stage, column: Rect, y: float, line: float, value: float, other: float) -> None:
+def _cell(stage: Stage, place: Rect, value: float, other: float, comparable: bool) -> None:
+    """One figure and its bar, around ``place.y``."""
     if not np.isfinite(value):
-        stage.text("–", column.x, y, stage.look.faint)
+        stage.text("–", place.x, place.y, stage.look.faint)
         return
-    best = np.isfinite(other) and value < other
+    best = comparable and np.isfinite(other) and value < other
     color, weak = (stage.look.good, stage.look.good) if best else (stage.look.ink, stage.look.muted)
-    stage.text(number(value), column.x, y - 2, color, size=stage.small, bold=best, room=column.width)
-    if line >= stage.unit(20):
+    stage.text(number(value), place.x, place.y - 2, color, size=stage.small, bold=best, room=place.width)
+    if place.height >= stage.unit(20):
         most = max(value, other if np.isfinite(other) else 0.0)
-        track = Rect(column.x, round(y + stage.small * 0.62), column.width, 3)
+        track = Rect(place.x, round(place.y + stage.small * 0.62), place.width, 3)
         bar(stage.surface, track, value / most if most > 0 else 0.0, weak, stage.look.line)

@@ -105,9 +105,9 @@ def _plan(stage: Stage, known: LevelFacts, plot: Rect) -> None:
     style = stage.look.theme.level(stage.state.level)
     path = latent_pixels(view.latent, plot, known.latent)
     if len(path) > 1:
-        arrow(stage.surface, path, stage.look.panel, 4.5)
-        arrow(stage.surface, path, style.color, 2.2)
-    stamp(stage.surface, path, shape_of(style), 3.5, style.color, stage.look.panel)
+        arrow(stage.surface, path, stage.look.panel, 6.0)
+        arrow(stage.surface, path, stage.look.ink, 2.2)
+    stamp(stage.surface, path, shape_of(style), 3.5, style.color, stage.look.ink, 1.2)
 
 
 def _chosen(within: Stage, known: LevelFacts, plot: Rect, stage: Stage) -> int | None:

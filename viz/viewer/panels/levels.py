@@ -9,8 +9,6 @@ from viz.viewer.selected import facts, setup
 from viz.viewer.stamps import shape_of, stamp
 from viz.viewer.widgets import Stage, bar, fill, mix, number
 
-LASTING = 12
-"""Predictions of a level after which its plan counts as old: its bar has faded."""
 WIDE_GAP = 4.0
 """World units between imagined and actual that fill the bar: a cell of the maze."""
 
@@ -32,7 +30,7 @@ def _heading(stage: Stage, rect: Rect) -> None:
     middle, look = rect.y + rect.height / 2, stage.look
     width = stage.text("Levels", rect.x + 12, middle, look.ink, bold=True, room=rect.width - 24)
     agent = setup(stage.state).agent
-    told = "sees the map" if agent == "map" else "learned the world, never sees the map"
+    told = "sees the map" if agent == "map" else "never sees the map"
     runs = 0 if len(stage.state.document.setups) == 1 else rect.width // 3
     room = rect.width - width - 36 - runs
     stage.text(told, rect.x + width + 22, middle, look.muted, size=stage.small, room=room)
@@ -71,13 +69,22 @@ def _reach(stage: Stage, level: int, view: LevelView) -> str:
     return f"{ahead} × {known.stride} step{'' if known.stride == 1 else 's'}"
 
 
+def _ahead(stage: Stage, view: LevelView) -> float:
+    """How much of the plan is still to come, as a share of its time; 1 when it is new."""
+    decision = stage.recording.decision(stage.step) if stage.recording is not None else None
+    if decision is None or len(view.arrival) == 0:
+        return 0.0 if view.age else 1.0
+    left = max(0.0, float(view.arrival[-1]) - (stage.step - decision.step))
+    return left / (left + view.age) if left + view.age > 0 else 1.0
+
+
 def _figures(stage: Stage, level: int, line: Rect, view: LevelView, most: float) -> None:
     """Reach, energy, age of the plan, and gap, in columns; the last three with a bar below."""
-    look, known = stage.look, facts(stage.state, stage.model, level)
+    look = stage.look
     assert stage.recording is not None
     size = _small(stage, line)
     gap, hue = stage.recording.gap(level, stage.step), look.level(level)
-    fresh = 1 - min(1.0, view.age / (LASTING * (known.stride if known is not None else 1)))
+    fresh = _ahead(stage, view)
     cells = (
         ("energy", number(view.cost), view.cost / most if most > 0 else 0.0, hue),
         ("age", f"{view.age}", fresh, mix(look.line, hue, 0.35 + 0.65 * fresh)),
