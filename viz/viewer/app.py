@@ -86,6 +86,7 @@ class Viewer:
     def _listen(self, reports: list[Report]) -> None:
         if reports:
             self.model.absorb(reports)
+            self.model.forget(len(self.state.document.setups))
             self.state, outgoing = reported(self.state, reports, self.model)
             self._pass_on(outgoing)
 
@@ -146,6 +147,7 @@ def show(viewer: Viewer, title: str = "H-JEPA", seconds: float | None = None, pr
         size = _fitting(viewer.state.size, pygame.display.get_desktop_sizes()[0])
         screen = pygame.display.set_mode(size, pygame.RESIZABLE)
         pygame.display.set_caption(title)
+        pygame.key.set_repeat(300, 40)
         viewer.take(Resize(*screen.get_size()))
         _run(pygame, screen, viewer, seconds)
     finally:

@@ -39,11 +39,11 @@ TOOL_TIPS: dict[Tool, str] = {
     "probe": "What would the plan be from here?",
 }
 MENUS = (
-    ("layer", "layers", "Show, hide and fade what is on the map", 84),
+    ("layer", "layers", "Show, hide and fade what is on the map", 110),
     ("agent", "agent", "Who plans: one that sees the map, or a trained one, which doesn't", 150),
-    ("levels", "levels", "How many levels plan", 92),
-    ("risk", "risk", "Attitude to risk: the mean, the worst tenth, or the worst case", 92),
-    ("share", "share", "Save a picture, a film, a page that replays, or a scene", 84),
+    ("levels", "levels", "How many levels plan", 110),
+    ("risk", "risk", "Attitude to risk: the mean, the worst tenth, or the worst case", 112),
+    ("share", "share", "Save a picture, a film, a page that replays, or a scene", 100),
 )
 """Id, icon, tooltip and width of every menu."""
 
