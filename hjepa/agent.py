@@ -76,12 +76,12 @@ class Agent:
     def distilled(self) -> Agent:
         """The same agent with a policy for every level, distilled from its planning as its experiment says.
 
-        Raises:
-            ValueError: for an agent of one level, which has no subgoals to practise on.
+        It stays as it is where the experiment wants no policy, and where there is only one level: no subgoals are
+        handed down then, which could be practised on.
         """
-        if 2 not in self.graphs:
-            raise ValueError("a policy is distilled from the subgoals of level 2, which this agent has not")
         planning, config, seed = self.experiment.planning, self.experiment.policy, self.experiment.train.seed
+        if not config.steps or 2 not in self.graphs:
+            return self
         policy = distil(self.stack, self.graphs[2], config, planning.horizon, planning.hold, seed)
         device = self.stack.scale.device
         signposts = {

@@ -41,6 +41,8 @@ def main(options: Flat[Options]) -> None:
     use_device("cpu")
     folder = agent_folder(options.agent)
     agent = Agent.load(folder)
+    if len(agent.stack) < 2:
+        raise ValueError(f"{folder}: has one level; a policy is distilled from the subgoals of a second one")
     begun = time.perf_counter()
     agent = replace(agent, experiment=replace(agent.experiment, policy=options.policy)).distilled()
     agent.save(folder)

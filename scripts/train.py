@@ -94,8 +94,7 @@ def main(task: Task, options: Options, experiment: Experiment, command: str) -> 
     trained = time.perf_counter()
     agent = Agent.remember(stack, memory, experiment, card)
     remembered = time.perf_counter()
-    if experiment.policy.steps:
-        agent = agent.distilled()
+    agent = agent.distilled()
     done = time.perf_counter()
     spent = {"data": data.seconds, "training": trained - begun - data.seconds, "landmarks": remembered - trained}
     spent["policy"] = done - remembered

@@ -18,6 +18,7 @@ from hjepa.dynamics import LevelDynamics, world_actions
 from hjepa.evaluate import run_episodes
 from hjepa.planning import LevelPlanner, measure
 from hjepa.policy import PolicyConfig, PolicyPlanner
+from hjepa.stack import Stack
 from planners.graph import SearchGraph
 from planners.hierarchy import SubgoalCost
 from planners.sampling import CEM
@@ -157,9 +158,10 @@ def test_guided_planning_is_for_level_1(distilled_agent: Agent) -> None:
         Actor(distilled_agent, 3, ("cem", "guided"))
 
 
-def test_an_agent_of_one_level_has_nothing_to_practise_on(small_agent: Agent) -> None:
-    with pytest.raises(ValueError, match="from the subgoals of level 2, which this agent has not"):
-        replace(small_agent, graphs={}).distilled()
+def test_no_policy_where_none_is_wanted_or_there_is_nothing_to_practise_on(small_agent: Agent) -> None:
+    unwilling = replace(small_agent, experiment=replace(small_agent.experiment, policy=PolicyConfig(steps=0)))
+    for agent in (unwilling, replace(small_agent, graphs={})):
+        assert agent.distilled() is agent
 
 
 @pytest.mark.parametrize("name", registry.shipped())
@@ -167,6 +169,17 @@ def test_shipped_agents_have_a_policy(name: str) -> None:
     agent = Agent.load(registry.pretrained(name))
     assert agent.policy is not None
     Actor(agent, planners=("mode1",))
+
+
+def test_the_script_names_an_agent_of_one_level(
+    small_agent: Agent, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shape = replace(small_agent.experiment.stack, levels=small_agent.experiment.stack.levels[:1])
+    experiment = replace(small_agent.experiment, stack=shape)
+    Agent(Stack(shape), experiment, {}, {}, {}).save(tmp_path / "agent")
+    with pytest.raises(SystemExit):
+        run(script.main, [str(tmp_path / "agent")])
+    assert f"{tmp_path / 'agent'}: has one level" in capsys.readouterr().err
 
 
 def test_the_script_adds_a_policy_and_leaves_the_rest(

@@ -24,7 +24,7 @@ KEYS = {
     *("suite", "protocol", "agent", "levels", "seed", "episodes", "success_rate", "ci95", "per_task", "mean_steps"),
     *("oracle_steps", "ms_per_step", "ms_per_step_p99", "predictor_calls_per_step", "random_success_rate"),
 }
-SMALL = "--rows 60000 --levels 2 --train.steps 250 --train.save-every 50"
+SMALL = "--rows 60000 --levels 2 --train.steps 250 --train.save-every 50 --policy.steps 50 --policy.ways.steps 50"
 
 Capture = pytest.CaptureFixture[str]
 Script = Callable[[Sequence[str]], None]
@@ -119,7 +119,7 @@ def test_a_killed_run_resumes_to_the_same_agent(trained: Path, maze: Path, tmp_p
     assert process.wait() == -signal.SIGKILL
     assert "--resume continues it" in one_line(capsys, train.start, flags)
     train.start(f"{flags} --resume".split())
-    for name in ("stack", "memory"):
+    for name in ("stack", "memory", "policy", "signpost.2"):
         file = f"{name}.safetensors"
         assert (tmp_path / "agent" / file).read_bytes() == (trained / "agent" / file).read_bytes()
     assert (tmp_path / "metrics.csv").read_bytes() == (trained / "metrics.csv").read_bytes()
