@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -74,7 +75,7 @@ def test_every_planner_at_every_level_gets_nearer(planners: tuple[LevelPlanner, 
     goal_distance = cost_to_go(actor.agent, [16.0, 4.0])
     before = goal_distance(place)
     for _ in range(24):
-        place = place + ACTION_SCALE * actor.act(place).clip(-1, 1)
+        place = (place + ACTION_SCALE * actor.act(place).clip(-1, 1)).astype(np.float32)
     assert goal_distance(place) < before - 10
 
 
@@ -194,7 +195,7 @@ def test_portals_are_walked_around_and_told() -> None:
     assert portal_forks([], []) == []
 
 
-def test_it_is_saved_as_a_map_instead(tmp_path) -> None:
+def test_it_is_saved_as_a_map_instead(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="save its map"):
         agent_of(named_map("medium")).save(tmp_path / "agent")
 
