@@ -18,7 +18,7 @@ import numpy as np
 
 from scripts._timing import machine, print_columns, write_json
 from viz.viewer.actions import LAYERS
-from viz.viewer.app import Viewer
+from viz.viewer.app import Viewer, open_window
 from viz.viewer.events import Key, Move, Press, Release, Tick, Wheel
 from viz.viewer.layout import layout
 from viz.viewer.model import Model
@@ -110,22 +110,7 @@ def _watched(options: Options) -> tuple[Viewer, Callable[[], None]]:
     viewer.state = replace(viewer.state, layers=shown, size=(options.width, options.height), following=False)
     for _ in range(3):
         viewer.take(Tick(0))
-    return viewer, _drawing(viewer)
-
-
-def _drawing(viewer: Viewer) -> Callable[[], None]:
-    import pygame
-
-    from viz.viewer.frame import Painter
-
-    pygame.display.init()
-    screen, painter = pygame.display.set_mode(viewer.state.size), Painter()
-
-    def draw() -> None:
-        painter.draw(screen, viewer.state, viewer.model)
-        pygame.display.flip()
-
-    return draw
+    return viewer, open_window(viewer)
 
 
 def _timed(viewer: Viewer, draw: Callable[[], None], *events: Any) -> float:

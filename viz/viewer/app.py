@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -141,15 +141,9 @@ def show(viewer: Viewer, title: str = "H-JEPA", seconds: float | None = None, pr
         preferences: file in which the layout is remembered; None remembers nothing.
     """
     pygame = _pygame()
-    pygame.display.init()
-    pygame.font.init()
     try:
-        size = _fitting(viewer.state.size, pygame.display.get_desktop_sizes()[0])
-        screen = pygame.display.set_mode(size, pygame.RESIZABLE)
-        pygame.display.set_caption(title)
-        pygame.key.set_repeat(300, 40)
-        viewer.take(Resize(*screen.get_size()))
-        _run(pygame, screen, viewer, seconds)
+        draw = open_window(viewer, title)
+        _run(pygame, draw, viewer, seconds)
     finally:
         viewer.source.close()
         pygame.display.quit()
@@ -157,10 +151,29 @@ def show(viewer: Viewer, title: str = "H-JEPA", seconds: float | None = None, pr
             Preferences.of(viewer.state).save(preferences)
 
 
-def _run(pygame: Any, screen: Any, viewer: Viewer, seconds: float | None) -> None:
-    from viz.viewer.frame import Painter
+def open_window(viewer: Viewer, title: str = "H-JEPA") -> Callable[[], None]:
+    """Opens the window; what is returned draws it anew."""
+    pygame = _pygame()
+    pygame.display.init()
+    pygame.font.init()
+    size = _fitting(viewer.state.size, pygame.display.get_desktop_sizes()[0])
+    pygame.display.set_mode(size, pygame.RESIZABLE)
+    pygame.display.set_caption(title)
+    pygame.key.set_repeat(300, 40)
+    viewer.take(Resize(*size))
+    from viz.viewer.frame import Painter  # the window is there before what draws it
 
-    painter, clock, shown = Painter(), pygame.time.Clock(), None
+    painter = Painter()
+
+    def draw() -> None:
+        painter.draw(pygame.display.get_surface(), viewer.state, viewer.model)
+        pygame.display.flip()
+
+    return draw
+
+
+def _run(pygame: Any, draw: Callable[[], None], viewer: Viewer, seconds: float | None) -> None:
+    clock, shown = pygame.time.Clock(), None
     left = float("inf") if seconds is None else 1000 * seconds
     while viewer.state.open and left > 0:
         for event in pygame.event.get():
@@ -168,8 +181,7 @@ def _run(pygame: Any, screen: Any, viewer: Viewer, seconds: float | None) -> Non
                 viewer.take(translated)
         current = (viewer.state, viewer.model.revision)
         if current != shown:
-            painter.draw(pygame.display.get_surface(), viewer.state, viewer.model)
-            pygame.display.flip()
+            draw()
             shown = current
         elapsed = clock.tick(FRAMES_PER_SECOND)
         left -= elapsed
