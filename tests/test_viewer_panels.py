@@ -27,7 +27,7 @@ from viz.viewer.panels.glyphs import KINDS, glyph, spots
 from viz.viewer.panels.history import History
 from viz.viewer.panels.inspector import draw_inspector, place_under_pointer, sample
 from viz.viewer.panels.latent import draw_latent
-from viz.viewer.panels.levels import draw_levels
+from viz.viewer.panels.levels import _ahead, draw_levels
 from viz.viewer.panels.overlay import _columns
 from viz.viewer.panels.plots import columns, nice, peaks, stacked, tones
 from viz.viewer.panels.timeline import draw_timeline, tracks
@@ -328,6 +328,33 @@ def test_comparison_measures() -> None:
     assert steps_in(COST)(recording, 50) == dear > 0
     assert steps_in(GUARDRAIL)(recording, 50) == 0
     assert LINES[0].measure(recording, 50) == 50
+
+
+def test_who_is_ahead_in_steps_is_said_only_once_both_have_arrived() -> None:
+    good = rgb255(look_of(DARK).good)
+    for status, decided in (("running", False), ("arrived", True)):
+        model = a_model(120, 2)
+        for run in model.runs:
+            assert run.recording is not None
+            run.recording.status = status
+        stage = stage_of(model, replace(initial(a_document(2)), tab="compare", step=120))
+        body = tab_body(stage.layout)
+        draw_compare(stage, body)
+        row = pixels_of(stage.surface)[:, body.y + 100 : body.y + 116]
+        assert (row == good).all(-1).any() == decided, status
+
+
+def test_a_plan_is_as_fresh_as_what_is_left_of_it() -> None:
+    stage = stage_of(one_run(), replace(initial(a_document()), step=130))
+    recording = stage.recording
+    assert recording is not None
+    shares = []
+    for step in (128, 150, 190):
+        view = recording.view(3, step)
+        assert view is not None
+        shares.append(_ahead(replace(stage, state=replace(stage.state, step=step)), view))
+    assert shares[0] == 1.0
+    assert shares[0] > shares[1] > shares[2] > 0.0
 
 
 def test_the_inspector_samples_the_field_under_the_pointer() -> None:

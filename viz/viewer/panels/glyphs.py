@@ -15,7 +15,8 @@ KINDS = {
     "rejected": "subgoal rejected",
     "guardrail": "guardrail",
     "surprise": "surprise",
-    "pinned": "pinned",
+    "pinned": "subgoal pinned",
+    "pin-reached": "pin reached",
     "edit": "edit",
     "arrived": "arrived",
     "late": "late",
@@ -55,7 +56,9 @@ def glyph(surface: pygame.Surface, kind: str, x: float, y: float, radius: float,
             stamp(surface, at, _TRIANGLE, 1.1 * radius, look.theme.goal, look.panel)
         case "pinned":
             stamp(surface, at, DISC, radius, look.ink, look.panel)
-            stamp(surface, at, DISC, 0.45 * radius, look.panel)
+        case "pin-reached":
+            stamp(surface, at, DISC, radius, look.ink, look.panel)
+            stamp(surface, at, DISC, 0.5 * radius, look.panel)
         case "edit":
             stamp(surface, at, _DIAMOND, radius, look.ink, look.panel)
         case "arrived":
