@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 from scripts._cli import Flat, run
-from viz.viewer.actions import Seek, TogglePlay
+from viz.viewer.actions import EXPORTS, Seek, TogglePlay
 from viz.viewer.app import Replay, Viewer, show, why_no_display
 from viz.viewer.document import Attitude, Document, Setup, Zones
 from viz.viewer.events import Tick
@@ -28,7 +28,6 @@ from viz.viewer.worker import Inline, Worker
 from worlds.maps import Map, as_map, generate_maze
 from worlds.places import official_task, random_task
 
-SUFFIXES = (".png", ".gif", ".mp4", ".html", ".scene")
 LONGEST = 100_000
 """World steps after which a headless run ends, whatever happens."""
 
@@ -85,6 +84,8 @@ def opened(options: Options, headless: bool) -> Viewer:
         from viz.viewer.storage import load_scene
 
         model, state = load_scene(options.scene)
+        if state is None:
+            raise ValueError(f"--scene {options.scene}: a recording without a view; open it with the program that made it")
         return Viewer(state, Replay(), model)
     document = document_of(options)
     layout = Preferences() if headless else Preferences.load(preferences_file())
@@ -122,9 +123,9 @@ def save(options: Options, path: Path) -> None:
     """Runs without a window, and writes a file."""
     from viz.viewer.share import write
 
-    kind = next((suffix[1:] for suffix in SUFFIXES if path.suffix == suffix), None)
+    kind = next((kind for kind in EXPORTS if path.suffix == f".{kind}"), None)
     if kind is None:
-        raise ValueError(f"--save {path}: expected a file ending in one of {' '.join(SUFFIXES)}")
+        raise ValueError(f"--save {path}: expected a file ending in one of {' '.join(f'.{kind}' for kind in EXPORTS)}")
     viewer = opened(options, headless=True)
     if options.scene is None:
         run_for(viewer, options.steps or (150 if kind == "png" else LONGEST))

@@ -197,13 +197,16 @@ def translate(pygame: Any, event: Any) -> Iterator[Event]:
             shift, ctrl = bool(event.mod & pygame.KMOD_SHIFT), bool(event.mod & (pygame.KMOD_CTRL | pygame.KMOD_META))
             yield Key(pygame.key.name(event.key), shift, ctrl)
         case pygame.MOUSEBUTTONDOWN if event.button <= 3:
-            yield Press(*event.pos, event.button, bool(pygame.key.get_mods() & pygame.KMOD_SHIFT))
+            x, y = event.pos
+            yield Press(x, y, event.button, bool(pygame.key.get_mods() & pygame.KMOD_SHIFT))
         case pygame.MOUSEBUTTONUP if event.button <= 3:
-            yield Release(*event.pos, event.button)
+            x, y = event.pos
+            yield Release(x, y, event.button)
         case pygame.MOUSEMOTION:
             yield Move(*event.pos)
         case pygame.MOUSEWHEEL:
-            yield Wheel(*pygame.mouse.get_pos(), event.y)
+            x, y = pygame.mouse.get_pos()
+            yield Wheel(x, y, event.y)
         case pygame.VIDEORESIZE:
             yield Resize(max(event.w, SMALLEST[0]), max(event.h, SMALLEST[1]))
         case pygame.WINDOWLEAVE:

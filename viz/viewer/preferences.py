@@ -34,7 +34,7 @@ class Preferences:
     @classmethod
     def of(cls, state: ViewState) -> Preferences:
         """The layout of a state."""
-        layers = {name: (layer.shown, layer.alpha) for name, layer in state.layers.items()}
+        layers = {str(name): (layer.shown, layer.alpha) for name, layer in state.layers.items()}
         return cls(state.size, state.theme, state.text_scale, state.panels, state.tab, layers)
 
     def put_on(self, state: ViewState) -> ViewState:

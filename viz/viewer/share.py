@@ -22,7 +22,6 @@ from viz.viewer.state import ViewState
 from viz.viewer.storage import save_scene
 
 FILM_FRAMES, FILM_WIDTH, FILM_RATE = 150, 960, 20
-SUFFIXES: dict[Export, str] = {"png": ".png", "gif": ".gif", "mp4": ".mp4", "html": ".html", "scene": ".scene"}
 
 
 class ExportError(ValueError):
@@ -32,7 +31,7 @@ class ExportError(ValueError):
 def export(kind: Export, state: ViewState, model: Model, folder: Path) -> Iterator[str]:
     """Saves under a new name in a folder; see :func:`write`."""
     folder.mkdir(parents=True, exist_ok=True)
-    yield from write(kind, state, model, _unused(folder, SUFFIXES[kind]))
+    yield from write(kind, state, model, _unused(folder, f".{kind}"))
 
 
 def write(kind: Export, state: ViewState, model: Model, path: Path) -> Iterator[str]:
