@@ -85,7 +85,7 @@ def opened(options: Options, headless: bool) -> Viewer:
 
         model, state = load_scene(options.scene)
         if state is None:
-            raise ValueError(f"--scene {options.scene}: a recording without a view; open it with the program that made it")
+            raise ValueError(f"--scene {options.scene}: holds a recording, but no view of it")
         return Viewer(state, Replay(), model)
     document = document_of(options)
     layout = Preferences() if headless else Preferences.load(preferences_file())
