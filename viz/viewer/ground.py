@@ -127,6 +127,8 @@ def zone_surface(zones: Zones, kind: int, theme: Theme, projection: Projection) 
 
     def part(band: Projection) -> Pixels:
         depth, hatch = inside(zones.cells == kind, band) - 2.5, _stripes(band)
+        if depth.max() < -1:
+            return np.zeros(depth.shape, np.uint32)
         if kind == GUARDRAIL:
             hatch = np.maximum(hatch, _stripes(band, down=True))
         line = smooth(border / 2 + 0.5 - np.abs(depth - border / 2))
