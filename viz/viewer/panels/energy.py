@@ -132,15 +132,14 @@ def _over_rounds(stage: Stage, body: Rect, plot: Rect) -> None:
 
 
 def _title(planner: str, items: tuple[Work, ...], count: int, shown: int) -> str:
-    name = planner.upper() if len(planner) <= 5 else planner
     last = items[-1]
     if isinstance(last, Tree):
-        return f"{name}: {int(last.visits[0])} simulations; N of the first moves, and Q"
+        return f"{planner}: {int(last.visits[0])} simulations; N of the first moves, and Q"
     if isinstance(last, Expansion):
-        return f"{name}: place {shown + 1} of {count} looked at; how far from the goal"
+        return f"{planner}: place {shown + 1} of {count} looked at; how far from the goal"
     item = items[min(shown, len(items) - 1)]
     best = f", best {number(float(item.costs[0]))}" if isinstance(item, Round) and len(item.costs) else ""
-    return f"{name}: round {shown + 1} of {count}{best}; best, elite and worst costs"
+    return f"{planner}: round {shown + 1} of {count}{best}; best, elite and worst costs"
 
 
 def _costs(stage: Stage, plot: Rect, items: list[Round]) -> None:

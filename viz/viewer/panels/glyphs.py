@@ -22,7 +22,7 @@ KINDS = {
     "late": "late",
 }
 """Kinds of marks that are drawn, and what they are called; replans are seen as the beginnings of plans."""
-_TRIANGLE, _SQUARE, _DIAMOND = Shape(3), Shape(4, 45.0), Shape(4)
+_TRIANGLE, _DOWN, _SQUARE, _DIAMOND = Shape(3), Shape(3, 180.0), Shape(4, 45.0), Shape(4)
 
 
 def spots(marks: Iterable[Mark], left: float, scale: float, apart: float) -> Iterator[tuple[Mark, float]]:
@@ -48,7 +48,8 @@ def glyph(surface: pygame.Surface, kind: str, x: float, y: float, radius: float,
     at = (x, y)
     match kind:
         case "rejected":
-            icon(surface, "close", x, y, round(2.8 * radius), look.alarm)
+            stamp(surface, at, DISC, 1.1 * radius, look.panel)
+            icon(surface, "close", x, y, round(4 * radius), look.alarm)
         case "guardrail":
             stamp(surface, at, _SQUARE, radius, look.alarm, look.panel)
             stamp(surface, at, _SQUARE, 0.4 * radius, look.panel)
@@ -64,4 +65,4 @@ def glyph(surface: pygame.Surface, kind: str, x: float, y: float, radius: float,
         case "arrived":
             stamp(surface, at, STAR, 1.3 * radius, look.good, look.panel)
         case "late":
-            stamp(surface, at, DISC, 0.8 * radius, look.muted, look.panel)
+            stamp(surface, at, _DOWN, radius, look.muted, look.panel)

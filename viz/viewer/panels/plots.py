@@ -73,7 +73,7 @@ def tones(look: Look, hue: str, count: int) -> list[str]:
     ladder = [
         mix(hue, look.panel, 0.5),
         mix(hue, look.ink, 0.3),
-        mix(hue, look.panel, 0.76),
+        mix(hue, look.panel, 0.7),
         mix(hue, look.panel, 0.1),
     ]
     return [ladder[number % len(ladder)] for number in range(count)]
