@@ -231,10 +231,14 @@ def _straight(stack: KnownMap, places: Points, begin: Ints, end: Ints) -> Floats
 
 
 def _net(graph: SearchGraph, spacing: float) -> Ints:
-    """Numbers of nodes, ascending, so that every node has one within so many world steps, round all walls."""
-    workspace, covered, chosen = SearchWorkspace(graph.num_nodes), np.zeros(graph.num_nodes, bool), []
-    for node in range(graph.num_nodes):
+    """Numbers of nodes, ascending, so that every node has one within so many world steps, round all walls.
+
+    Those with many ways on come first: the middle of a corridor rather than its wall, a crossing rather than its arms.
+    """
+    workspace, covered = SearchWorkspace(graph.num_nodes), np.zeros(graph.num_nodes, bool)
+    chosen = []
+    for node in np.argsort(-np.diff(graph.indptr), kind="stable"):
         if not covered[node]:
             chosen.append(node)
             covered[reachable(graph, [node], [0.0], spacing, workspace=workspace)[0]] = True
-    return np.array(chosen)
+    return np.sort(chosen)
