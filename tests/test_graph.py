@@ -107,6 +107,23 @@ def test_inconsistent_but_admissible_heuristic_is_exact() -> None:
     assert result.cost == 12
     assert result.expanded == 5
     assert result.order.tolist() == [0, 2, 1, 2]
+    assert result.came_from.tolist() == [-1, 0, 0, 2], "each by the way that led to this expansion"
+
+
+def test_every_expansion_came_from_an_earlier_one_over_an_edge() -> None:
+    rng = np.random.default_rng(9)
+    for _ in range(50):
+        graph, points = random_plane(rng, 60)
+        source, other, target = rng.integers(0, 60, 3)
+        result = shortest_path(
+            graph, [source, other], [0, 3], [target], [0], embedding=points, goal_embedding=points[target]
+        )
+        assert len(result.came_from) == len(result.order)
+        begun = result.came_from < 0
+        assert set(result.order[begun].tolist()) <= {source, other}
+        assert (result.came_from < np.arange(len(result.order))).all()
+        before, after = result.order[result.came_from[~begun]], result.order[~begun]
+        assert (graph.edge_numbers(before, after) >= 0).all()
 
 
 def test_weight_bounds_the_loss() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import networkx
 import numpy as np
 import pytest
@@ -278,3 +280,50 @@ def test_entries_equal_a_comparison_with_every_landmark(seed: int, count: int, a
         expected = order[: max(min(3, count), (squared <= (10 * attach) ** 2).sum())]
         assert nodes.tolist() == expected.tolist()
         assert np.array_equal(costs, np.sqrt(squared[expected]))
+
+
+def test_tolls_turn_the_way_but_are_no_time() -> None:
+    """Two ways of the same length; the lower one is dear."""
+    points = np.array([[0, 0], [30, -20], [60, 0], [30, 20], [-4, 1], [-4, -1], [65, 1], [65, -1]], float)
+    free = landmarks_at(points, np.array([[0, 1], [1, 2], [0, 3], [3, 2]]))
+    times = free.graph.costs
+    tolls = np.where(free.graph.edge_numbers([0, 1], [1, 2])[:, None] == np.arange(4), 7, 0).sum(0).astype(np.float32)
+    dear = replace(free, graph=replace(free.graph, costs=times + tolls), tolls=tolls)
+    path = plan(LandmarkPlanner(dear), [-3, 0], [64, 0])
+    assert path.landmarks.tolist() == [NONE, 0, 3, 2, NONE]
+    assert path.surcharges["zones"].tolist() == [0, 0, 0, 0]
+    forced = plan(LandmarkPlanner(dear), [-3, 0], [64, 0], rejected=dear.graph.edge_numbers([0], [3]).tolist())
+    assert forced.landmarks.tolist() == [NONE, 0, 1, 2, NONE]
+    assert forced.surcharges["zones"].tolist() == [0, 7, 7, 0]
+    assert forced.arrival.tolist() == path.arrival.tolist(), "arrival is when, not how dear"
+
+
+def test_what_is_paid_for_a_way_that_was_rejected() -> None:
+    points = np.array([[0, 0], [20, 0], [40, 0], [-4, 1], [-4, -1], [45, 1], [45, -1]], float)
+    graph = landmarks_at(points, neighbours(points[:3], 20.0))
+    edge = int(graph.graph.edge_numbers([0], [1])[0])
+    path = plan(LandmarkPlanner(graph, penalty=500.0), [-3, 0], [44, 0], rejected=[edge, attachment(np.array([2]))[0]])
+    assert path.surcharges["rejected"].tolist() == [0, 500, 0, 500], "there is no other"
+
+
+def test_where_the_search_came_from() -> None:
+    points = grid(10.0)
+    path = plan(LandmarkPlanner(landmarks_at(points, neighbours(points, 15.0, through_wall))), [-40, 0], [40, 0])
+    begun = path.came_from < 0
+    assert len(path.came_from) == len(path.order) > 10 and begun[0] and not begun.all()
+    assert (path.came_from < np.arange(len(path.order))).all()
+    apart = np.linalg.norm(points[path.order[~begun]] - points[path.order[path.came_from[~begun]]], axis=1)
+    assert (apart <= 15).all()
+
+
+def test_a_dear_entry_is_better_than_one_behind_a_wall() -> None:
+    """Where tolls make the way to the first coarse landmark long, it is still looked for by the way, not by eye."""
+    fine = np.array([[0, 0], [10, 0], [20, 0], [30, 0], [40, 0], [0, 35]], float)  # nothing leads to the last one
+    finer = landmarks_at(fine, neighbours(fine, 10.0))
+    tolls = np.full(finer.graph.num_edges, 5000.0, np.float32)
+    finer = replace(finer, graph=replace(finer.graph, costs=finer.graph.costs + tolls), tolls=tolls)
+    numbers = np.array([4, 5])
+    coarse = landmarks_at(fine[numbers], np.array([[0, 1], [1, 0]]), level=3, below=numbers, stride=30)
+    coarse = replace(coarse, tolls=np.zeros(2, np.float32))
+    entries, costs, _ = LandmarkPlanner(coarse, LandmarkPlanner(finer)).entries((np.zeros(2, np.float32),) * 3)
+    assert entries.tolist() == [0] and costs[0] > 10_000

@@ -14,6 +14,7 @@ from planners.astar import LatentAStar
 from planners.base import Box, Discrete, Planner, rollout
 from planners.gradient import GradientPlanner
 from planners.landmarks import NONE, Query, Target
+from planners.mcts import MCTSPlanner
 from planners.sampling import CEM
 from planners.support import Support
 from planners.trajectories import TrajectoryPlanner
@@ -185,3 +186,73 @@ def test_a_rejected_way_is_not_taken_again() -> None:
 def test_without_a_memory_ways_have_no_numbers() -> None:
     path = make(CEM(horizon=6, samples=64, iterations=2), Glide()).paths([query([0.0, 0.0], [3.0, 0.0], False)])[0]
     assert (path.edges == NONE).all()
+
+
+def in_the_way(states: Tensor) -> Tensor:
+    """A dear place between (0, 0) and (4, 0)."""
+    return (states - torch.tensor([2.0, 0.0])).norm(dim=-1) < 0.8
+
+
+@pytest.mark.parametrize(
+    ("planner", "dynamics"),
+    [
+        (CEM(horizon=8, samples=512, iterations=8), Glide()),
+        (
+            LatentAStar(resolution=0.2, stride=STRIDE, edge_cost=lambda a, b: STRIDE * (1 + 30.0 * in_the_way(b))),
+            Compass(),
+        ),
+        (
+            MCTSPlanner(
+                horizon=7,
+                num_simulations=600,
+                stride=STRIDE,
+                edge_cost=lambda a, b: STRIDE * (1 + 30.0 * in_the_way(b)),
+            ),
+            Compass(),
+        ),
+    ],
+    ids=["cem", "a*", "mcts"],
+)
+def test_paths_keep_out_of_a_dear_place(planner: Planner, dynamics: Any) -> None:
+    """An optimiser pays the surcharge of its states, a search that of its edges."""
+    ask = query([0.0, 0.0], [4.0, 0.0], False)
+    path = replace(make(planner, dynamics), surcharge=lambda states: 30.0 * in_the_way(states)).paths([ask])[0]
+    assert not in_the_way(torch.from_numpy(path.states)).any()
+    assert np.linalg.norm(path.states[-1] - [4.0, 0.0]) <= 0.61
+    assert not path.surcharges["zones"].any()
+
+
+def test_what_a_path_pays_by_name() -> None:
+    support = remembered([[0.0, 0.0], [4.0, 0.0]])
+    planner = replace(
+        make(CEM(horizon=4, samples=128, iterations=4), Glide()), support=support, weight=10.0,
+        surcharge=lambda states: states[..., 0].clamp(min=0),
+    )  # fmt: skip
+    (path,) = planner.paths([replace(query([0.0, 0.0], [4.0, 0.0], False), rejected=frozenset([1]))])
+    states = torch.from_numpy(path.states[1:])
+    points = own_space(states)
+    near = (4.0 - (points - own_space(torch.tensor([4.0, 0.0]))).norm(dim=-1)).clamp(min=0)
+    assert list(path.surcharges) == ["zones", "rejected", "unfamiliar"]
+    np.testing.assert_allclose(path.surcharges["zones"], STRIDE * states[:, 0].clamp(min=0), rtol=1e-5)
+    np.testing.assert_allclose(path.surcharges["rejected"], 10 * near, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(path.surcharges["unfamiliar"], 10 * support.excess(points), rtol=1e-4)
+
+
+@pytest.mark.parametrize(("start", "found"), [([0.0, 0.0], False), ([2.0, 0.0], True)])
+def test_a_path_into_a_forbidden_place_is_not_found_and_one_out_of_it_is(start: list[float], found: bool) -> None:
+    planner = make(CEM(horizon=8, samples=128, iterations=4, init_std=0.3), Glide())
+    ask = query(start, [4.0, 0.0], False)
+    assert planner.paths([ask])[0].found
+    wide = replace(planner, forbidden=lambda states: (states[..., 0] - 2).abs() < 1)
+    assert wide.paths([ask])[0].found == found
+
+
+def test_a_recorder_hears_the_planner() -> None:
+    kinds: list[str] = []
+
+    class Heard:
+        def record(self, kind: str, **data: Any) -> None:
+            kinds.append(kind)
+
+    make(*PLANNERS["cem"]).paths([query(STARTS[0], PLACES[0], True)], Heard())
+    assert len(kinds) >= 6 and set(kinds) == {"candidates"}
