@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 import pygame
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from viz.theme import LevelStyle, Theme, rgb255
 from viz.viewer.layout import Projection
@@ -58,12 +58,19 @@ class Sheet:
 
     def drawn(self) -> pygame.Surface:
         """What was drawn on a clear sheet, without the empty margins; its place is its offset."""
-        return self.surface.subsurface(self.surface.get_bounding_rect())
+        shown = pygame.surfarray.pixels2d(self.surface) >= 1 << 24  # [w, h] whether there is any opacity
+        (left, right), (top, bottom) = (_span(np.flatnonzero(shown.any(axis))) for axis in (1, 0))
+        return self.surface.subsurface((left, top, right - left, bottom - top))
 
     def lay(self, drawn: pygame.Surface, alpha: float) -> None:
         """Lays over this sheet what was drawn on a clear one of its size."""
         drawn.set_alpha(round(255 * alpha))
         self.surface.blit(drawn, drawn.get_offset())
+
+
+def _span(places: NDArray[np.int64]) -> tuple[int, int]:
+    """The first of some places, and the one after the last."""
+    return (int(places[0]), int(places[-1]) + 1) if len(places) else (0, 0)
 
 
 def line_scale(projection: Projection) -> float:
