@@ -80,6 +80,14 @@ def test_windows_of_every_size_are_drawn(size: tuple[int, int], runs: int) -> No
     picture(replace(state, menu="layer", help=True, run=runs - 1, level=5), model, painter)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (50, 40), (200, 150), (2000, 60)])
+def test_windows_too_small_for_anything_are_drawn_all_the_same(size: tuple[int, int]) -> None:
+    model, painter = a_model(60), Painter()
+    for tab in TABS:
+        for level in (1, 2, 3):
+            picture(replace(initial(a_document(), size), step=33, tab=tab, level=level, node=2), model, painter)
+
+
 def test_a_window_is_drawn_before_anything_is_known() -> None:
     for tab in TABS:
         picture(at(0, tab=tab), Model())

@@ -25,6 +25,8 @@ def draw_energy(stage: Stage, body: Rect) -> None:
     """The panel, for the selected level of the selected run."""
     upper, lower = energy_rects(body)
     recording = stage.recording
+    if upper.width < 20:
+        return
     if recording is None or not recording.decisions:
         stage.text("No plan yet.", body.x + 12, body.y + body.height // 2, stage.look.muted, room=body.width - 24)
         return

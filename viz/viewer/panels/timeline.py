@@ -57,6 +57,8 @@ def draw_timeline(stage: Stage) -> None:
     bar_, area, look = stage.layout.timeline, stage.layout.tracks, stage.look
     fill(stage.surface, bar_, look.panel)
     fill(stage.surface, Rect(bar_.x, bar_.y, bar_.width, 1), look.line)
+    if area.width < 20 or area.height < 20:
+        return
     rows = tracks(stage)
     for row in rows:
         _name(stage, row)
