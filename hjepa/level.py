@@ -107,7 +107,7 @@ class Level(nn.Module):
         codebook: [codes, A] macro-actions that stand for those in the data (empty before they are fitted).
         support: [2, A] smallest and largest macro-action on the data's support (1st and 99th percentile).
         probe: [D + 1, O] a linear read-out of the observation from the state, fitted after training. It serves people
-            (pictures, diagnostics): no loss and no plan uses it.
+            (pictures, diagnostics, zones painted on the ground): no loss uses it, and no plan where nothing is painted.
     """
 
     probe: Tensor

@@ -71,7 +71,8 @@ class PlanningConfig:
             ``lifted`` (states optimised with the actions): optimisation of a trajectory; above level 1 of
             macro-actions. These and ``mcts`` pay for predicted states that are far from all remembered ones.
             ``mode1``: the level's policy alone; at level 1 it knows its subgoal and no surcharge, above it walks from
-            landmark to landmark without a search. ``guided``: one small round of CEM around level 1's policy.
+            landmark to landmark without a search. ``guided``: one small round of CEM around level 1's policy. Policies
+            know no zones: where there are any, Mode-1 searches.
         commit: world steps for which a decision is followed before the next one.
         horizon: world steps that level 1 looks ahead.
         hold: world steps for which level 1 holds an action within its plan; its subgoals are so near that one
@@ -221,7 +222,9 @@ class _Parts:
     def path_planner(self, k: int) -> PathPlanner:
         name = self.config.planner(k)
         if name in ON_LANDMARKS:
-            return self.landmark_planner(k, self.guide(k) if name == "mode1" else None)
+            guide = self.guide(k) if name == "mode1" else None
+            # Signposts were learned where nothing was painted: among zones, ways are searched for.
+            return self.landmark_planner(k, guide if self.zones is None else None)
         if name == "guided":
             raise ValueError(f"planners: 'guided' plans at level 1 only; name another planner for level {k}")
         level, support = self.stack.level(k), self.support(k)
@@ -321,13 +324,15 @@ class _Parts:
 def _controller(config: PlanningConfig, policy: Policy | None, zones: bool) -> Planner:
     """Level 1: few and short trajectories, because its subgoals are near.
 
-    A policy knows nothing of zones: where there are any, Mode-1 alone is not to be trusted, and is refined.
+    A policy knows nothing of zones: where there are any, its answer is only where a whole search begins.
     """
     name, horizon, hold, risk = config.planner(1), config.horizon, config.hold, RISKS[config.risk]
     if name in get_args(Distilled):
         if policy is None:
             raise ValueError(f"planners: {NO_POLICY.format(name)}")
         refine = CEM(horizon=horizon, hold=hold, samples=16, iterations=1, init_std=0.25, elites=4, risk=risk)
+        if zones:
+            refine = replace(refine, samples=config.samples, iterations=config.iterations, init_std=1.0)
         return PolicyPlanner(policy, horizon, hold, refine if name == "guided" or zones else None)
     effort = Effort(config.samples, config.iterations, spread=1.0, restarts=4, steps=10)
     return make_optimizer(cast(Optimizer, name), horizon, hold, effort, risk)

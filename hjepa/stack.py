@@ -115,6 +115,6 @@ class Stack(nn.Module):
         return actions
 
     def decode(self, states: Tensor, k: int = 1) -> Tensor:
-        """[..., D_k] states to [..., O] observations, by a linear probe: for people, never for planning."""
+        """[..., D_k] states to [..., O] observations, by a linear probe: for people, and the zones they paint."""
         probe = self.level(k).probe
         return states @ probe[:-1] + probe[-1]

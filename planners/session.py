@@ -169,7 +169,8 @@ class Session:
 
         Until it is reached, level ``k`` hands this target down in the place of its own. The levels below plan towards
         it at the next decision. Level ``k`` and those above keep their paths, and blame no edge for what happens
-        meanwhile; afterwards level ``k`` plans anew from where the agent then is.
+        meanwhile; afterwards level ``k`` plans anew from where the agent then is. Level 2's pin goes straight to
+        level 1, which knows no way round a wall: out of sight, it keeps the agent there until it is let go.
 
         Args:
             k: 2 to K.

@@ -11,9 +11,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hjepa.distil import make_policy
 from hjepa.known_map import map_agent
 from hjepa.optimizers import Optimizer
 from hjepa.planning import RISKS, PlanningConfig, Search, make_hierarchy
+from hjepa.policy import Policy, PolicyConfig
 from hjepa.zones import GUARDRAIL, ZoneError, Zones, priced
 from planners.graph import SearchGraph
 from planners.hierarchy import HierarchicalPlanner, Session
@@ -167,12 +169,19 @@ def ring() -> Agent:
 class Walk:
     """One problem on the ring, in the world that the agent knows."""
 
-    def __init__(self, agent: Agent, cells: np.ndarray, planners: tuple[Any, ...], levels: int = 3) -> None:
+    def __init__(
+        self,
+        agent: Agent,
+        cells: np.ndarray,
+        planners: tuple[Any, ...],
+        levels: int = 3,
+        policy: Policy | None = None,
+    ) -> None:
         self.agent, self.zones = agent, Zones(cells, *GRID, margin=MARGIN)
         self.config = PlanningConfig(planners=planners)
         self.generator = torch.Generator().manual_seed(0)
         self.planner = make_hierarchy(
-            agent.stack, agent.graphs, self.config, levels, self.generator, zones=self.zones
+            agent.stack, agent.graphs, self.config, levels, self.generator, policy, self.zones
         )  # fmt: skip
         self.levels, self.events = levels, []
 
@@ -237,6 +246,18 @@ def test_a_dear_place_does_not_stop_level_1_at_its_border(ring: Agent) -> None:
     """It looks five steps ahead, and would rather stay for ever than pay for a place that it has to cross."""
     dear = painted((2, 1), 50.0) + painted((2, 3), 50.0)
     trail = Walk(ring, dear, ("cem", "landmarks")).go(START, GOAL, 300)
+    assert torch.linalg.vector_norm(trail[-1] - (torch.tensor(GOAL) * 4 - 4)) < 1
+
+
+@pytest.mark.parametrize("name", ["mode1", "guided"])
+def test_a_policy_that_knows_no_zones_does_not_lead_into_them(ring: Agent, name: Any) -> None:
+    """Not even one that has learned nothing at all."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        clueless = make_policy(ring.stack, PolicyConfig()).requires_grad_(False)
+    walk = Walk(ring, painted(SHORT, INF), (name, "landmarks"), policy=clueless)
+    trail = walk.go(START, GOAL, 300)
+    assert walk.zones.clean(trail).all()
     assert torch.linalg.vector_norm(trail[-1] - (torch.tensor(GOAL) * 4 - 4)) < 1
 
 
