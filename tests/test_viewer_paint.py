@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from viz.theme import DARK, PAPER, rgb255
-from viz.viewer import paint, raster
+from viz.viewer import paint
 
 WHITE = "#ffffff"
 
@@ -69,10 +69,9 @@ def test_segments_may_have_their_own_width() -> None:
     assert light(surface)[:20, 30].sum() == 1 and light(surface)[20:, 30].sum() == 5
 
 
-def test_what_is_worked_on_in_portions_is_still_one_shape() -> None:
+def test_many_strokes_are_one_shape() -> None:
     surface, lines = canvas(400, 400), np.random.default_rng(0).uniform(0, 400, (120, 2, 2))
     paint.strokes(surface, lines, WHITE, 3.0, 0.5)
-    assert len(list(raster._portions(lines, (400, 400)))) > 1  # type: ignore[arg-type]
     assert light(surface).max() == pytest.approx(0.5, abs=0.01)
 
 

@@ -39,7 +39,7 @@ class Driver:
         self.agent: Agent | None = None
         self.actor: Actor | None = None
         self.seconds, self.calls = 0.0, 0
-        self._watch = Watch(())
+        self._watch = Watch()
         self._sampler: Sampler | None = None
         self._keys: dict[str, object] = {}
         self._pins: dict[int, Point] = {}
@@ -124,7 +124,7 @@ class Driver:
         assert self.actor is not None
         if self._is_new("goal", document.goal, self.actor.session):
             self.actor.begin(np.array([document.goal], np.float32))
-            self._watch = Watch([agent.stack.level(k).config.stride for k in range(1, levels + 1)])
+            self._watch = Watch()
             self._pins = {}
         self._pin(self.actor, document)
 

@@ -17,8 +17,8 @@ from viz.viewer.pane import Pane
 from viz.viewer.sheet import Sheet
 from viz.viewer.stamps import DISC, shape_of, stamp
 
-GAP = 0.6
-"""Between imagined and actual, in radii of the agent, at which it begins to show."""
+GAP = 0.4
+"""Between imagined and actual, at which it begins to show; world units."""
 
 
 # --- plans and subgoals ---------------------------------------------------------------------------------------------
@@ -86,20 +86,19 @@ def draw_imagined(pane: Pane) -> None:
     if not alpha or recording is None or agent is None:
         return
     for level in range(len(pane.views), 0, -1):
-        imagined = recording.imagined(level, pane.step)
-        if imagined is not None:
-            _draw_ghost(pane.sheet, level, agent, pane.sheet.pixels(imagined), alpha)
+        imagined, gap = recording.imagined(level, pane.step), recording.gap(level, pane.step)
+        if imagined is not None and gap > GAP:
+            _draw_ghost(pane.sheet, level, agent, pane.sheet.pixels(imagined), alpha * min(1.0, gap / GAP - 1))
 
 
 def _draw_ghost(sheet: Sheet, level: int, agent: Floats, ghost: Floats, alpha: float) -> None:
     style, radius, along = sheet.style(level), sheet.agent_radius, ghost - agent
-    gap, width = float(np.hypot(*along)) / radius, 1.6 * sheet.unit
-    strength = alpha * float(np.clip(gap / GAP - 1, 0, 1))
-    stamp(sheet.surface, ghost, DISC, radius, style.color, alpha=0.9 * strength, line=width)
-    stamp(sheet.surface, ghost, shape_of(style), 0.28 * radius, style.color, alpha=strength)
-    if gap > 2:  # the two don't touch
-        between = np.stack([agent + along / gap, ghost - along / gap])
-        dashed(sheet.surface, between, style.color, width, 4 * sheet.unit, 0.9 * strength)
+    apart, width = float(np.hypot(*along)) / radius, 1.6 * sheet.unit
+    stamp(sheet.surface, ghost, DISC, radius, style.color, alpha=0.9 * alpha, line=width)
+    stamp(sheet.surface, ghost, shape_of(style), 0.28 * radius, style.color, alpha=alpha)
+    if apart > 2:  # the two don't touch
+        between = np.stack([agent + along / apart, ghost - along / apart])
+        dashed(sheet.surface, between, style.color, width, 4 * sheet.unit, 0.9 * alpha)
 
 
 # --- probe ----------------------------------------------------------------------------------------------------------

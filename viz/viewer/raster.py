@@ -1,13 +1,14 @@
-"""From line segments to pixels: how much of each pixel they cover, and mixing a colour into those."""
+"""From line segments to pixels: how much of each pixel they cover, and mixing a colour into those. Compiled."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 import pygame
+from numba import njit
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -17,10 +18,6 @@ Weights = NDArray[np.uint16]
 
 FEATHER = 0.5
 """Pixels on both sides of an edge over which it fades."""
-PORTION = 12_000
-"""Pixels of way that are worked on together: what they need fits into the processor's cache."""
-_BYTES = np.uint32(0x00FF00FF)
-_EIGHT, _OPAQUE = np.uint32(8), np.uint32(256)
 
 
 class Pixels(NamedTuple):
@@ -46,98 +43,90 @@ class Pixels(NamedTuple):
 
     def mix(self, segments: Floats, radii: Floats, strengths: Floats, color: int) -> None:
         """Mixes a colour into what [m, 2 ends, 2] segments of [m] radii and strengths 0..256 cover together."""
-        parts = _portions(segments, self.size)
-        portions = [_covered(segments[part], radii[part], strengths[part], self) for part in parts]
-        places, weights = (np.concatenate(arrays) for arrays in zip(*portions, strict=True))
-        _blend(self.row, places, weights, np.uint32(color & 0xFFFFFFFF))
+        scratch, touched = _scratch(len(self.row))
+        count = _cover(scratch, touched, self.pitch, *self.size, segments, radii, strengths)
+        _mix(self.row, scratch, touched[:count], color & 0xFFFFFFFF)
 
 
-def _portions(segments: Floats, size: tuple[int, int]) -> Iterator[slice]:
-    """Segments that follow each other, about ``PORTION`` pixels of way together."""
-    ways = np.minimum(np.abs(segments[:, 1] - segments[:, 0]).max(1), max(size)) + 4
-    ends = np.cumsum(ways)
-    cuts = np.searchsorted(ends, np.arange(PORTION, ends[-1], PORTION))
-    bounds = np.unique([0, *cuts, len(segments)]).tolist()
-    return (slice(first, last) for first, last in zip(bounds, bounds[1:], strict=False))
+@njit("int64(uint16[::1], int32[::1], int64, int64, int64, float32[:,:,::1], float32[::1], float32[::1])", cache=True)
+def _cover(
+    scratch: Weights,
+    touched: NDArray[np.int32],
+    pitch: int,
+    width: int,
+    height: int,
+    segments: Floats,
+    radii: Floats,
+    strengths: Floats,
+) -> int:
+    """Notes how strongly segments cover pixels; where they overlap, the strongest counts.
 
+    Args:
+        scratch: zeros, one for each pixel; the weights are left there.
+        touched: room for as many numbers of pixels; of those with a weight are left there.
+        pitch: from one row to the next.
+        width: pixels in a row.
+        height: rows.
+        segments: [m, 2 ends, 2] in pixels, finite.
+        radii: [m] half of their widths; pixels.
+        strengths: [m] 0..256.
 
-class _Walk(NamedTuple):
-    """Segments walked along their longer axis, ``u``, one pixel a step; all [p], one entry a step of any segment.
-
-    Attributes:
-        owner: number of the segment.
-        u: where; pixels.
-        du: the same, from the segment's beginning.
-        v0: of the segment's beginning, across.
-        run: length of the segment along ``u``.
-        rise: the same across.
-        limit: pixels that there are across.
-        steep: whether ``u`` is down, rather than to the right.
+    Returns:
+        How many pixels were touched.
     """
-
-    owner: Array
-    u: Array
-    du: Floats
-    v0: Floats
-    run: Floats
-    rise: Floats
-    limit: Floats
-    steep: NDArray[np.bool_]
-
-
-def _walk(segments: Floats, reach: Floats, size: tuple[int, int]) -> _Walk:
-    steep = np.abs(segments[:, 1, 1] - segments[:, 0, 1]) > np.abs(segments[:, 1, 0] - segments[:, 0, 0])
-    ends = np.where(steep[:, None, None], segments[:, :, ::-1], segments)
-    ends = np.where((ends[:, :1, :1] > ends[:, 1:, :1]), ends[:, ::-1], ends)  # so that u grows
-    limits = np.where(steep[:, None], size[::-1], size).astype(np.float32)
-    first = np.clip(np.ceil(ends[:, 0, 0] - reach), 0, limits[:, 0]).astype(np.int32)
-    last = np.clip(np.floor(ends[:, 1, 0] + reach), -1, limits[:, 0] - 1).astype(np.int32)
-    count = np.maximum(last - first + 1, 0)
-    owner = np.repeat(np.arange(len(count)), count)
-    u = np.arange(len(owner)) - (np.cumsum(count) - count - first)[owner]
-    columns = np.stack([ends[:, 0, 0], ends[:, 0, 1], *(ends[:, 1] - ends[:, 0]).T, limits[:, 1]])
-    u0, v0, run, rise, limit = columns[:, owner]
-    return _Walk(owner, u, u.astype(np.float32) - u0, v0, run, rise, limit, steep[owner])
-
-
-def _covered(segments: Floats, radii: Floats, strengths: Floats, pixels: Pixels) -> tuple[Array, Weights]:
-    """The pixels that segments touch, [p] numbers in the row of pixels, with repetitions, and their [p] weights.
-
-    At each step of a walk along a segment, a band of pixels across it is tried.
-    """
-    owner, u, du, v0, run, rise, limit, steep = _walk(segments, radii + FEATHER, pixels.size)
-    reach, slope = (radii + FEATHER)[owner], rise / np.maximum(run, 1e-6)
-    squared = np.maximum(run * run + rise * rise, 1e-12)
-    band = int(2 * float(np.max(reach * np.sqrt(1 + slope * slope), initial=0))) + 2
-    lowest = np.floor(v0 + slope * np.clip(du, 0, run) - (band - 2) / 2)
-    v = lowest + np.arange(band, dtype=np.float32)[:, None]  # [band, p], as is all that follows
-    dv = v - v0
-    nearest = np.clip(du * (run / squared) + dv * (rise / squared), 0, 1)
-    coverage = reach - np.sqrt((du - nearest * run) ** 2 + (dv - nearest * rise) ** 2)
-    kept = (coverage > 0) & (v >= 0) & (v < limit)
-    along, across = np.where(steep, pixels.pitch, 1), np.where(steep, 1, pixels.pitch)
-    places = u * along + np.clip(v, 0, limit).astype(np.int32) * across
-    weights = np.minimum(coverage, 1) * strengths[owner]
-    return places[kept], weights[kept].astype(np.uint16)
+    count = 0
+    for m in range(len(segments)):
+        x0, y0, x1, y1 = segments[m, 0, 0], segments[m, 0, 1], segments[m, 1, 0], segments[m, 1, 1]
+        reach = radii[m] + np.float32(FEATHER)
+        low_y, high_y = min(y0, y1), max(y0, y1)
+        first_x, last_x = max(0.0, min(x0, x1) - reach), min(width - 1.0, max(x0, x1) + reach)
+        first_y, last_y = max(0.0, low_y - reach), min(height - 1.0, high_y + reach)
+        if first_x > last_x or first_y > last_y:
+            continue
+        dx, dy = x1 - x0, y1 - y0
+        inverse = np.float32(1.0) / max(dx * dx + dy * dy, np.float32(1e-12))
+        slope = dx / dy if abs(dy) > 1e-3 else 0.0
+        band = reach * math.sqrt(1.0 + slope * slope) + 1.0
+        for y in range(int(first_y), int(last_y) + 1):
+            low, high = int(first_x), int(last_x)
+            if slope != 0.0:  # only the columns that the stroke can touch in this row
+                before = x0 + slope * (min(max(y - reach, low_y), high_y) - y0)
+                after = x0 + slope * (min(max(y + reach, low_y), high_y) - y0)
+                low = max(low, int(max(min(before, after) - band, 0.0)))
+                high = min(high, int(max(max(before, after) + band, -1.0)))
+            for x in range(low, high + 1):
+                along = min(max(((x - x0) * dx + (y - y0) * dy) * inverse, np.float32(0.0)), np.float32(1.0))
+                off_x, off_y = x - x0 - along * dx, y - y0 - along * dy
+                squared = off_x * off_x + off_y * off_y
+                if squared < reach * reach:
+                    weight = np.uint16(strengths[m] * min(reach - math.sqrt(squared), np.float32(1.0)) + 0.5)
+                    place = y * pitch + x
+                    if weight > scratch[place]:
+                        if scratch[place] == 0:
+                            touched[count] = place
+                            count += 1
+                        scratch[place] = weight
+    return count
 
 
-def _blend(pixels: NDArray[np.uint32], places: Array, weights: Weights, color: np.uint32) -> None:
-    """Mixes a colour into [p] pixels (with repetitions: the highest of their weights counts)."""
-    highest = _scratch(len(pixels))
-    np.maximum.at(highest, places, weights)
-    weight = highest[places].astype(np.uint32)
-    highest[places] = 0
-    old, rest = pixels[places], _OPAQUE - weight
-    even = (((old & _BYTES) * rest + (color & _BYTES) * weight) >> _EIGHT) & _BYTES
-    odd = (((old >> _EIGHT) & _BYTES) * rest + ((color >> _EIGHT) & _BYTES) * weight) & ~_BYTES
-    pixels[places] = even | odd
+@njit("void(uint32[::1], uint16[::1], int32[::1], uint32)", cache=True)
+def _mix(row: NDArray[np.uint32], scratch: Weights, touched: NDArray[np.int32], color: int) -> None:
+    """Mixes a colour into the touched pixels, as strongly as the scratch says, and clears the scratch."""
+    even_color, odd_color = color & np.uint32(0x00FF00FF), (color >> np.uint32(8)) & np.uint32(0x00FF00FF)
+    for place in touched:
+        weight = np.uint32(scratch[place])
+        scratch[place] = 0
+        old, rest = row[place], np.uint32(256) - weight
+        even = ((old & np.uint32(0x00FF00FF)) * rest + even_color * weight) >> np.uint32(8)
+        odd = ((old >> np.uint32(8)) & np.uint32(0x00FF00FF)) * rest + odd_color * weight
+        row[place] = (even & np.uint32(0x00FF00FF)) | (odd & np.uint32(0xFF00FF00))
 
 
-def _scratch(length: int) -> Weights:
-    """Zeros, to be left as zeros: enough for a surface of ``length`` pixels."""
+def _scratch(length: int) -> tuple[Weights, NDArray[np.int32]]:
+    """Zeros, to be left as zeros, and room for numbers: enough for a surface of ``length`` pixels."""
     return _zeros(1 << max(length - 1, 1).bit_length())
 
 
 @lru_cache(maxsize=4)
-def _zeros(length: int) -> Weights:
-    return np.zeros(length, np.uint16)
+def _zeros(length: int) -> tuple[Weights, NDArray[np.int32]]:
+    return np.zeros(length, np.uint16), np.empty(length, np.int32)

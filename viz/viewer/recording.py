@@ -10,14 +10,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from planners.trace import Decision, Episode, LevelView, Points
+from planners.trace import Decision, Episode, Floats, LevelView, Points
 from viz.viewer.document import Document
 
 SURPRISE = 2.0
-"""World units from where a level expected the agent, in excess of what its own stride explains, that are a surprise."""
+"""Gap between imagined and actual that is a surprise; world units."""
 SPEED = 0.2
-"""World units that an agent moves in a world step at most."""
+"""World units that an agent moves in a world step at most, along each axis."""
 
 ENDS = {"arrived": "arrived", "out of time": "late"}
 """How an episode may end, and the mark of that."""
@@ -145,9 +146,11 @@ class Recording:
         return expected(decision.levels[level - 1], step - decision.step)
 
     def gap(self, level: int, step: int) -> float:
-        """World units between where the level imagined the agent and where it is; 0 before the first plan."""
-        imagined = self.imagined(level, step)
-        return 0.0 if imagined is None else float(np.linalg.norm(imagined - self._observations[step]))
+        """World units between where the level imagined the agent and where it is (see :func:`gap_of`)."""
+        decision = self.made(level, step)
+        if decision is None or level > len(decision.levels):
+            return 0.0
+        return gap_of(decision.levels[level - 1], step - decision.step, self._observations[step])
 
     def episode(self, title: str = "") -> Episode:
         """What was recorded so far, for a figure."""
@@ -174,7 +177,39 @@ class Recording:
 
 
 def expected(view: LevelView, elapsed: float) -> Points | None:
-    """[2] where a plan had the agent to be some world steps after the decision; None where it doesn't say."""
+    """[2] where a plan had the agent to be some world steps after the decision; None where it doesn't say.
+
+    Between two of the plan's states, on the straight line between them.
+    """
     if len(view.arrival) == 0:
         return None
     return np.array([np.interp(elapsed, view.arrival, view.plan[:, axis]) for axis in (0, 1)], np.float32)
+
+
+def gap_of(view: LevelView, elapsed: float, place: Points) -> float:
+    """World units by which the agent is further from a plan than the plan's own times explain; 0 where it says nothing.
+
+    A level imagines states a stride apart, and nothing between them. There an agent may be wherever it can have come to
+    from the state before, and from where it can still reach the next one in time.
+    """
+    if len(view.arrival) == 0:
+        return 0.0
+    before = max(0, int(np.searchsorted(view.arrival, elapsed, side="right")) - 1)
+    after = min(before + 1, len(view.arrival) - 1)
+    since, until = elapsed - view.arrival[before], view.arrival[after] - elapsed
+    return float(unexplained(view.plan[before], view.plan[after], since, until if after > before else np.inf, place))
+
+
+def unexplained(before: ArrayLike, after: ArrayLike, since: ArrayLike, until: ArrayLike, places: ArrayLike) -> Floats:
+    """[...] world units that remain of the distances to the states [..., 2] before and after.
+
+    Args:
+        before: the state due last.
+        after: the state due next.
+        since: [...] world steps since the one was due; below 0 counts as 0.
+        until: [...] world steps until the other is due; infinite where there is none.
+        places: [..., 2] where the agent is.
+    """
+    reach = SPEED * np.sqrt(2)  # along both axes at once
+    late, early = (np.linalg.norm(np.subtract(places, state), axis=-1) for state in (before, after))
+    return np.maximum(0, np.maximum(late - reach * np.maximum(since, 0), early - reach * np.asarray(until)))

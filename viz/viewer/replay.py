@@ -26,7 +26,7 @@ from viz.viewer.actions import LAYERS
 from viz.viewer.document import Document
 from viz.viewer.messages import Field
 from viz.viewer.model import Model, Run
-from viz.viewer.recording import Recording
+from viz.viewer.recording import SPEED, Recording
 from viz.viewer.state import LayerState, ViewState
 from worlds.compiled import PORTAL_RADIUS, RADIUS
 from worlds.maps import CELL_SIZE
@@ -63,6 +63,7 @@ def write_replay(path: str | Path, model: Model, state: ViewState, title: str = 
         "cell": CELL_SIZE,
         "radius": RADIUS,
         "portal": PORTAL_RADIUS,
+        "reach": SPEED * 2**0.5,
     }
     packed = {"points": points.packed(), "content": content}
     data = base64.b64encode(gzip.compress(json.dumps(packed, separators=(",", ":")).encode(), mtime=0)).decode()

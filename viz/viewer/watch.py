@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from planners.trace import Decision, LevelView, Points
-from viz.viewer.recording import SPEED, SURPRISE, expected
+from viz.viewer.recording import SURPRISE, gap_of
 
 
 class Watch:
-    """Compares what every level imagined with what came of it.
+    """Compares what every level imagined with what came of it."""
 
-    Args:
-        strides: of the levels, finest first; world steps.
-    """
-
-    def __init__(self, strides: Sequence[int]) -> None:
-        self._allowed = [SURPRISE + SPEED * stride for stride in strides]
+    def __init__(self) -> None:
         self._made: dict[int, tuple[int, LevelView]] = {}
         self._events: list[str] = []
         self._inside = False
@@ -27,8 +19,7 @@ class Watch:
     def look(self, step: int, seen: Points, in_guardrail: bool) -> None:
         """Notes what there is to see at one world step: each surprise once per plan, each guardrail once per visit."""
         for level, (made, view) in list(self._made.items()):
-            imagined = expected(view, step - made)
-            if imagined is not None and np.linalg.norm(imagined - seen) > self._allowed[level - 1]:
+            if gap_of(view, step - made, seen) > SURPRISE:
                 self._events.append(f"surprise {level}")
                 del self._made[level]
         if in_guardrail and not self._inside:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from planners.trace import LevelView
-from viz.viewer.recording import Recording
+from planners.trace import LevelView, Points
+from viz.viewer.recording import Recording, unexplained
 
 Array = NDArray[np.float64]
 
@@ -75,34 +75,36 @@ class History:
         before = max(0, int(np.searchsorted(self._starts, first, side="right")) - 1)
         plans = [self._plan(number) for number in self.recording.plannings(self.level)[before:]]
         which = np.searchsorted(self._starts[before:], steps, side="right") - 1
-        away = self.recording.trail(self.recording.last)[first:] - _imagined(plans, which, steps)
-        self.gap = np.concatenate([self.gap[:first], np.nan_to_num(np.hypot(away[:, 0], away[:, 1]))])
+        places = self.recording.trail(self.recording.last)[first:]
+        self.gap = np.concatenate([self.gap[:first], _gaps(plans, which, steps, places)])
 
     def _plan(self, number: int) -> tuple[int, LevelView]:
         decision = self.recording.decisions[number]
         return decision.step, decision.levels[self.level - 1]
 
 
-def _imagined(plans: list[tuple[int, LevelView]], which: NDArray[np.intp], steps: NDArray[np.int_]) -> Array:
-    """[T, 2] where the plan in force at each of [T] steps had the agent to be; NaN where there was none.
+def _gaps(plans: list[tuple[int, LevelView]], which: NDArray[np.intp], steps: NDArray[np.int_], places: Points) -> Array:
+    """[T] gaps between the plans in force at [T] steps and where the agent was; 0 where there was no plan.
 
-    All plans are looked up in one interpolation: their arrivals are laid end to end, too far apart to meet.
+    All plans are looked up at once: their arrivals are laid end to end, too far apart to meet.
     """
     timed = [(step, view) for step, view in plans if len(view.arrival)]
     lengths = np.array([len(view.arrival) for _, view in plans], dtype=np.int64)
     known = (which >= 0) & (lengths[np.maximum(which, 0)] > 0) if plans else np.zeros(len(steps), np.bool_)
-    found = np.full((len(steps), 2), np.nan)
+    gaps = np.zeros(len(steps))
     if not timed or not known.any():
-        return found
+        return gaps
     arrivals = np.concatenate([view.arrival for _, view in timed]).astype(np.float64)
-    places = np.concatenate([view.plan for _, view in timed]).astype(np.float64)
+    states = np.concatenate([view.plan for _, view in timed])
     ends = np.cumsum([len(view.arrival) for _, view in timed])
     begins = ends - [len(view.arrival) for _, view in timed]
-    apart = 2 * np.abs(arrivals).max() + 2
-    keys = arrivals + apart * np.repeat(np.arange(len(timed)), ends - begins)
     row = (np.cumsum(lengths > 0) - 1)[which[known]]
-    made = np.array([step for step, _ in timed])
-    elapsed = np.clip(steps[known] - made[row], arrivals[begins[row]], arrivals[ends[row] - 1])
-    for axis in (0, 1):
-        found[known, axis] = np.interp(elapsed + apart * row, keys, places[:, axis])
-    return found
+    elapsed = steps[known] - np.array([step for step, _ in timed])[row]
+    apart = 2 * max(np.abs(arrivals).max(), np.abs(elapsed).max()) + 2
+    keys = arrivals + apart * np.repeat(np.arange(len(timed)), ends - begins)
+    due = np.searchsorted(keys, elapsed + apart * row, side="right") - 1
+    before = np.clip(due, begins[row], ends[row] - 1)
+    after = np.minimum(before + 1, ends[row] - 1)
+    until = np.where(after > before, arrivals[after] - elapsed, np.inf)
+    gaps[known] = unexplained(states[before], states[after], elapsed - arrivals[before], until, places[known])
+    return gaps
