@@ -145,9 +145,9 @@ def drag_the_subgoal(person: Person) -> None:
     )
     person.wait("pinned", lambda: viewer.state.document.pin(2) is not None)
     person.screenshot("pinned")
-    person.facts["pinned"] = [mark.step for mark in person.recording.marks if mark.kind == "pinned"]
     person.key("space")
     person.wait("the pin is reached and let go", lambda: viewer.state.document.pin(2) is None)
+    person.facts["pinned"] = [mark.step for mark in person.recording.marks if mark.kind == "pinned"]
     person.facts["let go"] = viewer.model.last
     person.key("space")
 
