@@ -69,14 +69,23 @@ def panel(
 
 @lru_cache(maxsize=64)
 def _panel(size: tuple[int, int], color: str, radius: float, border: str, alpha: float) -> pygame.Surface:
-    x, y = (np.abs(np.arange(n, dtype=np.float32) - (n - 1) / 2) - (n / 2 - radius) for n in size)
+    """Worked out at the least size that has all four corners; then its middle row and column are repeated."""
+    corner = int(np.ceil(radius)) + 2
+    least = tuple(min(side, 2 * corner + 1) for side in size)
+    x, y = (np.abs(np.arange(n, dtype=np.float32) - (n - 1) / 2) - (n / 2 - radius) for n in least)
     outside = np.hypot(np.maximum(x, 0), np.maximum(y, 0)[:, None]) + np.minimum(np.maximum(x, y[:, None]), 0) - radius
     inside = np.clip(FEATHER - outside, 0, 1)
     rgb = np.broadcast_to(np.array(rgb255(color), np.float32), (*outside.shape, 3))
     if border:
         line = np.clip(outside + 1 + FEATHER, 0, 1)[..., None]
         rgb = rgb * (1 - line) + np.array(rgb255(border), np.float32) * line
-    return image(rgb, inside * alpha)
+    columns, rows = (_stretched(m, n, corner) for m, n in zip(least, size, strict=True))
+    return surface_of((_words(rgb) | _opacity(inside * alpha))[np.ix_(rows, columns)])
+
+
+def _stretched(count: int, length: int, middle: int) -> NDArray[np.intp]:
+    """[length] which of ``count`` rows to show: all of them, and the middle one as often as there is room."""
+    return np.repeat(np.arange(count), np.where(np.arange(count) == middle, 1 + length - count, 1))
 
 
 def image(rgb: Array, alpha: Array) -> pygame.Surface:
