@@ -22,15 +22,16 @@ from hjepa.cost_to_go import cost_to_go
 from hjepa.evaluate import Outcome, run_episodes
 from hjepa.pretrained import pretrained
 from planners.trace import Episode
+from scripts import view
 from scripts._cli import Flat, run
 from scripts._machine import use_one_thread
 from scripts._tasks import agent_folder, official_episode
 from viz.figures import episode_figure, save
 from viz.record import write_gif
-from viz.window import show_episode, why_no_display
+from viz.viewer.app import show, why_no_display
 from worlds import named_map
 
-SHOWN = 20.0  # seconds until the window closes by itself
+SHOWN = 20.0  # seconds until the window closes by itself, where nobody touches it
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Options:
 
 
 def main(options: Flat[Options]) -> None:
-    """Plans, says what happened, draws it, and plays it in a window."""
+    """Plans, says what happened, draws it, and opens the viewer."""
     begun = time.perf_counter()
     use_one_thread()
     name = f"ogbench/pointmaze-{options.maze}-navigate"
@@ -70,11 +71,19 @@ def main(options: Flat[Options]) -> None:
     figure = save(episode_figure(map, episode, heat), options.out / "demo.png")
     gif = write_gif(map, episode, options.out / "demo.gif", heat)
     print(f"{figure} and {gif} written; {time.perf_counter() - begun:.0f} s in all", flush=True)
+    watch(options)
+
+
+def watch(options: Options) -> None:
+    """Opens the viewer on the same task, where there is a display."""
     obstacle = why_no_display()
-    if obstacle is None:
-        print("window: space pauses, left and right step, q closes", flush=True)
-    if not show_episode(map, episode, heat, seconds=SHOWN):
-        print(f"no window opened ({obstacle or 'the display went away'})")
+    if obstacle is not None:
+        print(f"no window opened ({obstacle}); `python scripts/view.py --save out/view.html` needs none")
+        return
+    print("window: F1 lists the keys; it closes by itself unless you take hold of it", flush=True)
+    agent = str(options.agent) if options.agent else None
+    watched = view.Options(maze=options.maze, task=options.task, agent=agent, levels=options.levels or 3)
+    show(view.opened(watched, headless=False), seconds=SHOWN)
 
 
 def describe(agent: Agent, episode: Episode, outcome: Outcome, oracle: int) -> None:

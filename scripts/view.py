@@ -98,6 +98,8 @@ def document_of(options: Options) -> Document:
     """What is to be run."""
     map = maze_of(options)
     agent = options.agent or (map.name if map.name in ("medium", "large", "giant") else "map")
+    if (Path(agent) / "agent").is_dir():  # the folder of a run stands for the agent in it
+        agent = str(Path(agent) / "agent")
     planners = tuple(options.planners[min(k, len(options.planners) - 1)] for k in range(options.levels))
     setups = [Setup(agent, options.levels, planners, options.risk)]
     if options.compare:
@@ -106,7 +108,8 @@ def document_of(options: Options) -> Document:
     if options.map is None and options.size is None:
         start, goal = (map.center(cell) for cell in official_task(map, options.task))
     else:
-        start, goal = (map.center(cell) for cell in random_task(map, np.random.default_rng(options.task), 8)[:2])
+        far = int((len(map.free_cells()) / 2) ** 0.5)  # some two cells of a connected map are that far apart
+        start, goal = (map.center(cell) for cell in random_task(map, np.random.default_rng(options.task), far)[:2])
     return Document(map, Zones.none(map.shape), _point(start), _point(goal), tuple(setups), seed=options.seed)
 
 

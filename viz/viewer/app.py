@@ -21,6 +21,10 @@ FRAMES_PER_SECOND = 60
 SMALLEST = (640, 400)
 
 
+class DisplayError(ValueError):
+    """No window can be opened, or it was lost; the message is one line."""
+
+
 class Source(Protocol):
     """Where reports come from: a session in a process of its own, one in this process, or none at all."""
 
@@ -111,7 +115,7 @@ class Viewer:
             self._exports.pop(0)
         except (ValueError, OSError) as error:
             self._exports.pop(0)
-            self._listen([Notice(" ".join(str(error).split()), urgent=True)])
+            self._listen([Notice(_one_line(error), urgent=True)])
 
 
 def why_no_display() -> str | None:
@@ -127,7 +131,7 @@ def why_no_display() -> str | None:
     except ImportError:
         return "no display: pygame is not installed (pip install pygame-ce)"
     except Exception as error:  # SDL's own error, whatever it is, means that there is nothing to draw on
-        return f"no display: {' '.join(str(error).split()) or type(error).__name__}"
+        return f"no display: {_one_line(error)}"
     return None
 
 
@@ -137,13 +141,17 @@ def show(viewer: Viewer, title: str = "H-JEPA", seconds: float | None = None, pr
     Args:
         viewer: what to show.
         title: of the window.
-        seconds: closes the window by itself after this time; None waits for the user.
+        seconds: closes the window by itself after this time, unless a key or a button is pressed before; None waits.
         preferences: file in which the layout is remembered; None remembers nothing.
+
+    Raises:
+        DisplayError: where there is no display, or it goes away.
     """
     pygame = _pygame()
     try:
-        draw = open_window(viewer, title)
-        _run(pygame, draw, viewer, seconds)
+        _run(pygame, open_window(viewer, title), viewer, seconds)
+    except pygame.error as error:
+        raise DisplayError(f"no display: {_one_line(error)}") from error
     finally:
         viewer.source.close()
         pygame.display.quit()
@@ -179,6 +187,7 @@ def _run(pygame: Any, draw: Callable[[], None], viewer: Viewer, seconds: float |
         for event in pygame.event.get():
             for translated in translate(pygame, event):
                 viewer.take(translated)
+                left = float("inf") if isinstance(translated, Key | Press) else left  # somebody is there
         current = (viewer.state, viewer.model.revision)
         if current != shown:
             draw()
@@ -223,3 +232,7 @@ def _pygame() -> Any:
     import pygame
 
     return pygame
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
