@@ -83,7 +83,9 @@ class History:
         return decision.step, decision.levels[self.level - 1]
 
 
-def _gaps(plans: list[tuple[int, LevelView]], which: NDArray[np.intp], steps: NDArray[np.int_], places: Points) -> Array:
+def _gaps(
+    plans: list[tuple[int, LevelView]], which: NDArray[np.intp], steps: NDArray[np.int_], places: Points
+) -> Array:
     """[T] gaps between the plans in force at [T] steps and where the agent was; 0 where there was no plan.
 
     All plans are looked up at once: their arrivals are laid end to end, too far apart to meet.
