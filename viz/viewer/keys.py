@@ -151,7 +151,7 @@ LAYER_KEYS: tuple[tuple[str, Layer, str], ...] = (
     ("shift+p", "plans", "Plans and subgoals"),
     ("shift+i", "imagined", "Imagined against actual"),
     ("shift+t", "trail", "Trail"),
-    ("shift+o", "forks", "Portals: where a latent variable may lead"),
+    ("shift+o", "forks", "Portals: where they may lead"),
     ("shift+q", "probe", "The probed plan"),
 )
 
@@ -180,7 +180,7 @@ KEYS: tuple[Binding, ...] = (
     Binding(("u", "delete", "backspace"), _unpin, "Let the selected level's pin go", "Planning"),
     Binding(("page up", "pageup"), _more_levels, "One level more", "Planning"),
     Binding(("page down", "pagedown"), _fewer_levels, "One level less", "Planning"),
-    Binding(("v",), ToggleCompare(), "Compare two configurations, or end that", "Planning"),
+    Binding(("v",), ToggleCompare(), "Compare two configurations", "Planning"),
     Binding(("x",), _other_run, "Panels: the other configuration", "Planning"),
     Binding(("tab",), _next_tab, "Next panel", "Looking"),
     Binding(("z",), _zoom(1.5), "Closer to the map", "Looking"),
@@ -209,8 +209,8 @@ KEYS: tuple[Binding, ...] = (
 
 _BY_KEY = {key: binding for binding in KEYS for key in binding.keys}
 _SPELLINGS = {"left": "←", "right": "→", "up": "↑", "down": "↓", "page up": "Page Up", "page down": "Page Down"}
-_SYNONYMS = {"+", "[+]", "[-]", "ctrl++", "shift+=", "ctrl+shift+=", "pageup", "pagedown", "shift+/"}
-"""The same key on another keyboard: not worth telling."""
+_SYNONYMS = {"+", "[+]", "[-]", "ctrl++", "shift+=", "ctrl+shift+=", "pageup", "pagedown", "shift+/", "backspace", "ctrl+shift+z"}
+"""Another way to say the same: not worth telling."""
 
 
 def chord(key: Key) -> str:

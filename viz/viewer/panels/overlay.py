@@ -60,6 +60,8 @@ def draw_tooltip(stage: Stage, control: Control | None) -> None:
     pointer = stage.state.pointer
     if control is None or not control.tooltip or pointer is None or control.kind == "area":
         return
+    if stage.state.menu == control.id:  # it would lie on the menu that has just been opened
+        return
     look, size, key = stage.look, stage.small, shortcut(control.action)
     width = text_width(control.tooltip, size) + stage.unit(18)
     badge = text_width(key, size, bold=True) + stage.unit(12) if key else 0
