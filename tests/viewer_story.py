@@ -95,7 +95,7 @@ class Person:
     def screenshot(self, name: str) -> None:
         """What is really on the screen."""
         time.sleep(0.15)
-        ImageGrab.grab(xdisplay="").save(self.folder / f"{name}.png")
+        ImageGrab.grab(xdisplay="").crop((0, 0, *self.viewer.state.size)).save(self.folder / f"{name}.png")
 
     def _controls(self) -> list[Any]:
         state = self.viewer.state
