@@ -15,7 +15,7 @@ from hjepa.optimizers import Effort, Optimizer, make_optimizer
 from hjepa.policy import Policy, PolicyPlanner
 from hjepa.signpost import Signpost, SignpostGuide
 from hjepa.world_model import WorldModel
-from hjepa.zones import Zones, priced
+from hjepa.zones import PlaceCost, priced
 from planners.astar import LatentAStar
 from planners.base import Planner
 from planners.dynamic_programming import DynamicProgramming
@@ -128,7 +128,7 @@ def make_hierarchy(
     levels: int,
     generator: torch.Generator,
     policy: Policy | None = None,
-    zones: Zones | None = None,
+    zones: PlaceCost | None = None,
     signposts: Mapping[int, Signpost] = MappingProxyType({}),
 ) -> HierarchicalPlanner:
     """The hierarchical planner of the lowest ``levels`` levels of a stack.
@@ -182,7 +182,7 @@ class _Parts:
     config: PlanningConfig
     levels: int
     generator: torch.Generator
-    zones: Zones | None
+    zones: PlaceCost | None
     signposts: Mapping[int, Signpost]
 
     @property
@@ -338,12 +338,12 @@ def _controller(config: PlanningConfig, policy: Policy | None, zones: bool) -> P
     return make_optimizer(cast(Optimizer, name), horizon, hold, effort, risk)
 
 
-def _toll(stack: WorldModel, zones: Zones, k: int) -> Measure:
+def _toll(stack: WorldModel, zones: PlaceCost, k: int) -> Measure:
     """[..., D] states of level ``k`` to the [...] extra world steps per world step spent there."""
     return lambda states: zones.toll(stack.decode(states, k))
 
 
-def _forbidden(stack: WorldModel, zones: Zones | None, k: int) -> Measure | None:
+def _forbidden(stack: WorldModel, zones: PlaceCost | None, k: int) -> Measure | None:
     """[..., D] states of level ``k`` to [...] whether they are in a guardrail."""
     if zones is None or not zones.guarded:
         return None

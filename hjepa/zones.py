@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -28,6 +29,42 @@ SAMPLES = 8
 
 class ZoneError(ValueError):
     """Zones that make no sense; the message is one line."""
+
+
+class PlaceCost(Protocol):
+    """What places cost on top of the time spent there: painted (:class:`Zones`), or learned."""
+
+    @property
+    def size(self) -> float:
+        """Distance over which it changes; world units."""
+        ...
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing costs anything."""
+        ...
+
+    @property
+    def guarded(self) -> bool:
+        """Whether there is a guardrail."""
+        ...
+
+    @property
+    def dearest(self) -> float:
+        """The highest cost that is no guardrail; world steps per world step."""
+        ...
+
+    def capped(self, most: float) -> PlaceCost:
+        """The same with no cost above a bound; guardrails stay."""
+        ...
+
+    def toll(self, observations: Tensor) -> Tensor:
+        """[..., O] places to the [...] extra world steps per world step spent there; differentiable."""
+        ...
+
+    def clean(self, observations: Tensor) -> Tensor:
+        """[..., O] places to the [...] flags of those that are in no guardrail."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +151,7 @@ class Zones:
         return self._relative(observations).long()
 
 
-def priced(graphs: dict[int, LandmarkGraph], zones: Zones) -> dict[int, LandmarkGraph]:
+def priced(graphs: dict[int, LandmarkGraph], zones: PlaceCost) -> dict[int, LandmarkGraph]:
     """Landmark graphs whose edges pay the tolls on their ways, and lack those that lead into a guardrail.
 
     An edge of level 2 is looked up along the straight way. One of a level above takes the cheapest way through the
@@ -123,7 +160,7 @@ def priced(graphs: dict[int, LandmarkGraph], zones: Zones) -> dict[int, Landmark
 
     Args:
         graphs: by level, from 2 up.
-        zones: what is painted.
+        zones: what places cost.
     """
     if zones.empty:
         return graphs
@@ -140,7 +177,7 @@ def priced(graphs: dict[int, LandmarkGraph], zones: Zones) -> dict[int, Landmark
     return result
 
 
-def _straight_costs(landmarks: LandmarkGraph, zones: Zones) -> Floats:
+def _straight_costs(landmarks: LandmarkGraph, zones: PlaceCost) -> Floats:
     """[E] what edges cost with the tolls along their straight ways; infinite where these enter a guardrail."""
     graph = landmarks.graph
     begin, end = (torch.from_numpy(landmarks.observations[ends]) for ends in (graph.sources, graph.targets))
