@@ -15,7 +15,7 @@ from hjepa.agent import Agent
 from hjepa.listener import Listener, elites_of
 from hjepa.planning import Attitude, LevelPlanner, make_hierarchy
 from hjepa.telling import Mind, Pins, Seen, Teller
-from hjepa.zones import Zones
+from hjepa.zones import PlaceCost
 from planners.base import Recorder
 from planners.hierarchy import Session
 from planners.landmarks import Target
@@ -49,7 +49,7 @@ class Actor:
         seed: int = 0,
         *,
         risk: Attitude | None = None,
-        zones: Zones | None = None,
+        zones: PlaceCost | None = None,
         watch: bool = False,
     ) -> None:
         self.agent, self.stack, self.seed = agent, agent.stack, seed
