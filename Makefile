@@ -9,7 +9,7 @@ BENCH_STAMP := $(BENCH)/.installed
 PACKAGES := hjepa worlds planners viz scripts
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo bench test check format clean
+.PHONY: help install demo view bench test check format clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 
 demo: install  ## plan a giant-maze episode with the shipped checkpoint
 	$(BIN)/python scripts/demo.py
+
+view: install  ## open the viewer: watch several levels plan, and take hold of the plan
+	$(BIN)/python scripts/view.py
 
 bench: $(BENCH_STAMP)  ## measure our planners beside other libraries, in an environment of their own
 	$(BENCH)/bin/python scripts/benchmark.py planners --json out/planners.json

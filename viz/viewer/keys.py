@@ -209,7 +209,19 @@ KEYS: tuple[Binding, ...] = (
 
 _BY_KEY = {key: binding for binding in KEYS for key in binding.keys}
 _SPELLINGS = {"left": "←", "right": "→", "up": "↑", "down": "↓", "page up": "Page Up", "page down": "Page Down"}
-_SYNONYMS = {"+", "[+]", "[-]", "ctrl++", "shift+=", "ctrl+shift+=", "pageup", "pagedown", "shift+/", "backspace", "ctrl+shift+z"}
+_SYNONYMS = {
+    "+",
+    "[+]",
+    "[-]",
+    "ctrl++",
+    "shift+=",
+    "ctrl+shift+=",
+    "pageup",
+    "pagedown",
+    "shift+/",
+    "backspace",
+    "ctrl+shift+z",
+}
 """Another way to say the same: not worth telling."""
 
 
@@ -241,12 +253,12 @@ def groups() -> list[tuple[Group, tuple[tuple[str, str], ...]]]:
 
 
 def markdown() -> str:
-    """The table for the README."""
-    lines = ["| | key | does |", "|---|---|---|"]
-    for group, bindings in groups():
-        for number, (keys, text) in enumerate(bindings):
-            lines.append(f"| {'' if number else group} | {keys} | {text} |")
-    return "\n".join(lines) + "\n"
+    """The table for the README: a row per group."""
+    rows = (
+        " · ".join(f"**{keys}** {text[0].lower()}{text[1:]}" for keys, text in bindings) for _, bindings in groups()
+    )
+    lines = [f"| {group} | {row} |" for (group, _), row in zip(groups(), rows, strict=True)]
+    return "\n".join(["| | keys |", "|---|---|", *lines]) + "\n"
 
 
 def _told(binding: Binding) -> str:
