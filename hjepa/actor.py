@@ -11,13 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hjepa.adaptation import Adaptation
 from hjepa.agent import Agent
 from hjepa.listener import Listener, elites_of
 from hjepa.planning import Attitude, LevelPlanner, make_hierarchy
 from hjepa.telling import Mind, Pins, Seen, Teller
 from hjepa.zones import PlaceCost
 from planners.base import Recorder
-from planners.hierarchy import Session
+from planners.hierarchy import HierarchicalPlanner, Session
 from planners.landmarks import Target
 from planners.trace import Decision
 
@@ -34,6 +35,7 @@ class Actor:
         seed: of the planners' randomness.
         risk: overrides what possible costs of one choice count as.
         zones: costs and guardrails laid over the agent's plans, at every level.
+        adaptation: learns from what the world does otherwise than predicted, and corrects what is planned with.
         watch: listens to the planners of a batch of one, so that :meth:`view` can tell how each plan was found. The
             plans are the same.
 
@@ -50,6 +52,7 @@ class Actor:
         *,
         risk: Attitude | None = None,
         zones: PlaceCost | None = None,
+        adaptation: Adaptation | None = None,
         watch: bool = False,
     ) -> None:
         self.agent, self.stack, self.seed = agent, agent.stack, seed
@@ -59,9 +62,8 @@ class Actor:
             planning, planners=planning.planners if planners is None else planners, risk=risk or planning.risk
         )
         self.generator = torch.Generator(self.stack.scale.device).manual_seed(seed)
-        self.planner = make_hierarchy(
-            self.stack, agent.graphs, self.config, self.levels, self.generator, agent.policy, zones, agent.signposts
-        )
+        self.zones, self.adaptation = zones, adaptation
+        self.planner = self._hierarchy()
         planning_at = [self.planner.controller.planner, *(level.planner for level in self.planner.levels)]
         self.listeners = {k: Listener(elites_of(each)) for k, each in enumerate(planning_at, 1)} if watch else {}
         self.session: Session | None = None
@@ -75,12 +77,15 @@ class Actor:
         """
         if self.listeners and len(goals) != 1:
             raise ValueError(f"Actor(watch=True) watches one episode at a time, not {len(goals)}")
+        if self.adaptation is not None and self.session is not None and self.adaptation.recall(self.session):
+            self.planner = self._hierarchy()
         self._goals = self._see(goals)
         self.session = self._start(self._goals)
         self._teller = Teller(self.agent, self.config, self.planner, self.listeners)
         self._pins: dict[tuple[int, int], Seen] = {}
         self._queue: list[Points] = []
         self._mind: Mind | None = None
+        self._did: tuple[Points, Points] | None = None
 
     def act(self, observations: Points, active: NDArray[np.bool_] | None = None) -> Points:
         """[B, O] observations to the [B, A] actions of one world step; plans anew every ``commit`` steps.
@@ -93,6 +98,8 @@ class Actor:
             RuntimeError: before :meth:`begin`.
         """
         session = self._running("act()")
+        if self.adaptation is not None:
+            self._adapt(self.adaptation, observations, active)
         self.fresh = not self._queue
         if self.fresh:
             for listener in self.listeners.values():
@@ -109,7 +116,9 @@ class Actor:
             )
             actions = self._mind.plan.actions[:, : self.config.commit]
             self._queue = [action.cpu().numpy() for action in actions.unbind(1)]
-        return self._queue.pop(0)
+        action = self._queue.pop(0)
+        self._did = observations, action
+        return action
 
     def view(self, step: int, problem: int = 0) -> Decision:
         """What the hierarchy has in mind for one episode, decoded for people.
@@ -187,6 +196,27 @@ class Actor:
         )  # fmt: skip
         planned = session.size if active is None else int(active.sum())
         return Mind(here, goals, session, plan, planned, pins)
+
+    def _hierarchy(self) -> HierarchicalPlanner:
+        """What plans, with the agent's graphs and dynamics as they are believed now."""
+        agent, adaptation = self.agent, self.adaptation
+        planner = make_hierarchy(
+            self.stack, agent.graphs if adaptation is None else adaptation.graphs, self.config, self.levels,
+            self.generator, agent.policy, self.zones, agent.signposts,
+        )  # fmt: skip
+        if adaptation is not None:
+            planner.controller = replace(planner.controller, dynamics=adaptation.corrected(planner.controller.dynamics))
+        return planner
+
+    def _adapt(self, adaptation: Adaptation, observations: Points, active: NDArray[np.bool_] | None) -> None:
+        """Learns from the newest step; where that changes what is believed, everything is planned anew."""
+        session = self._running("act()")
+        if self._did is None or not adaptation.observe(*self._did, observations, active):
+            return
+        self.planner = self._hierarchy()
+        self._teller = Teller(self.agent, self.config, self.planner, self.listeners)
+        for problem in range(session.size):
+            session.forget(self.levels, problem)
 
     def _start(self, goals: Seen) -> Session:
         """Short-term memory in which nothing but the goals is known."""

@@ -18,6 +18,7 @@ from hjepa.planning import PlanningConfig
 from hjepa.policy import Policy, PolicyConfig
 from hjepa.signpost import Signpost
 from hjepa.stack import Stack, StackConfig
+from hjepa.surprises import Surprises
 from hjepa.train import TrainConfig
 from hjepa.world_model import WorldModel
 from planners.graph import SearchGraph
@@ -57,6 +58,7 @@ class Agent:
         verified: per level, edges proposed by the predictor and accepted by the level below.
         policy: level 1's Mode-1, if one was distilled.
         signposts: Mode-1 of the levels above, likewise.
+        surprises: where the world was found changed, if it was watched; see :mod:`hjepa.adaptation`.
     """
 
     stack: WorldModel
@@ -66,6 +68,7 @@ class Agent:
     verified: dict[int, Verification]
     policy: Policy | None = None
     signposts: dict[int, Signpost] = field(default_factory=dict)
+    surprises: Surprises | None = None
 
     @classmethod
     def remember(cls, stack: Stack, observations: Tensor, experiment: Experiment, card: dict[str, Any]) -> Agent:
@@ -115,6 +118,8 @@ class Agent:
         if self.policy is not None:
             learned["policy"] = self.policy.state_dict()
         learned |= {f"signpost.{k}": signpost.state_dict() for k, signpost in self.signposts.items()}
+        if self.surprises is not None:
+            learned["surprises"] = self.surprises.state()
         save_checkpoint(folder, learned, meta)
 
     @classmethod
@@ -146,7 +151,8 @@ class Agent:
             raise CheckpointError(f"{folder}: the weights do not fit the experiment ({reason})") from error
         graphs = {k: _landmarks(stack, tensors["memory"], k) for k in range(2, len(stack) + 1)}
         verified = {int(k): Verification(*pair) for k, pair in meta["verified"].items()}
-        return cls(stack, experiment, graphs, meta["card"], verified, policy, signposts)
+        surprises = Surprises.from_state(tensors["surprises"], stack) if "surprises" in tensors else None
+        return cls(stack, experiment, graphs, meta["card"], verified, policy, signposts, surprises)
 
 
 def _fill(network: nn.Module, weights: dict[str, Tensor], device: torch.device | str) -> None:
