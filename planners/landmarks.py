@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from planners.base import Recorder
 from planners.graph import PathResult, SearchGraph, SearchWorkspace, reachable, shortest_path
 from planners.neighbors import NeighborIndex
-from planners.risk import MEAN, Risk
-from planners.stochastic_graph import ChanceNodes, Way, follow, stochastic_values
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -173,9 +171,6 @@ class LandmarkPlanner:
         weight: of the heuristic; 1 keeps the search exact where the critic never overestimates.
         penalty: world steps added to a rejected edge, so that it is a last resort rather than forbidden.
         guide: finds the ways in the place of A*.
-        risk: what the possible outcomes count as where the world decides. Where it does so anywhere, values are iterated
-            in the place of A* (:mod:`planners.stochastic_graph`).
-        give_up: world steps that count for an outcome from which no way is known.
     """
 
     MIN_ENTRIES = 3
@@ -192,10 +187,7 @@ class LandmarkPlanner:
         weight: float = 1.0,
         penalty: float = 1000.0,
         guide: Guide | None = None,
-        risk: Risk = MEAN,
-        give_up: float = 1000.0,
     ) -> None:
-        self.risk, self.give_up = risk, give_up
         self.landmarks, self.finer, self.weight, self.penalty = landmarks, finer, weight, penalty
         self.guide = guide
         self.attach, self.direct = attach * landmarks.stride, direct * landmarks.stride
@@ -241,58 +233,28 @@ class LandmarkPlanner:
                 return self._assemble(query, np.empty(0, np.int64), np.empty(0, np.int64), straight)
         begins, begin_costs, entered = self.entries(query.points)
         ends, end_costs, left = self._ends(query.target)
-        result, arrives = self._way(
+        result = self._way(
             query, begins, self._priced(begins, begin_costs, query), ends, self._priced(ends, end_costs, query)
         )
         if not result.found:
             return self._assemble(query, ends[:1], np.empty(0, np.int64), 0.0, result, entered + left)
         entry = float(begin_costs[np.flatnonzero(begins == result.nodes[0])[0]])
-        return self._assemble(
-            query, result.nodes.astype(np.int64), result.edges, entry, result, entered + left, arrives
-        )
+        return self._assemble(query, result.nodes.astype(np.int64), result.edges, entry, result, entered + left)
 
-    def _way(
-        self, query: Query, begins: Ints, begin_costs: Floats, ends: Ints, end_costs: Floats
-    ) -> tuple[PathResult, bool]:
-        """From landmarks around the present place to landmarks around the target, and whether it gets there for sure.
-
-        Otherwise it ends where the world decides.
-        """
+    def _way(self, query: Query, begins: Ints, begin_costs: Floats, ends: Ints, end_costs: Floats) -> PathResult:
+        """From landmarks around the present place to landmarks around the target."""
         extra, goal = self._extra(query.rejected), query.target.goal
-        if self.landmarks.chances is not None and self.guide is None:
-            way = self._risky_way(self.landmarks.chances, begins, begin_costs, ends, end_costs, extra)
-            return way.result, not way.open
         if self.guide is not None:
-            return self.guide(begins, begin_costs, ends, end_costs, extra), True
+            return self.guide(begins, begin_costs, ends, end_costs, extra)
         space, point = (
             (self.landmarks.measure, query.target.point)
             if goal is None
             else (self.landmarks.embedding, goal[self.landmarks.level - 1])
         )
-        found = shortest_path(
+        return shortest_path(
             self.landmarks.graph, begins, begin_costs, ends, end_costs, embedding=space, goal_embedding=point,
             weight=self.weight, extra=extra, workspace=self.workspace,
         )  # fmt: skip
-        return found, True
-
-    def _risky_way(
-        self,
-        chances: ChanceNodes,
-        begins: Ints,
-        begin_costs: Floats,
-        ends: Ints,
-        end_costs: Floats,
-        extra: Floats | None,
-    ) -> Way:
-        """The way of least cost by the attitude to risk; nobody walks on from a chance node to a goal beside it."""
-        graph, ordinary = self.landmarks.graph, ~chances.among(ends)
-        if ordinary.any():
-            ends, end_costs = ends[ordinary], end_costs[ordinary]
-        values = stochastic_values(
-            graph, chances, ends, end_costs,
-            risk=self.risk, give_up=self.give_up, extra=extra, workspace=self.workspace,
-        )  # fmt: skip
-        return follow(graph, chances, values, begins, begin_costs, ends, end_costs, extra=extra)
 
     def _assemble(
         self,
@@ -302,10 +264,8 @@ class LandmarkPlanner:
         entry: float,
         result: PathResult | None = None,
         attached: int = 0,
-        arrives: bool = True,
     ) -> Path:
-        graph, own = self.landmarks, self.landmarks.level - 1
-        goal = query.target.goal if arrives else None
+        graph, own, goal = self.landmarks, self.landmarks.level - 1, query.target.goal
         states, points = [query.state[None], graph.states[nodes]], [query.points[own][None], graph.embedding[nodes]]
         legs = [np.zeros(1, np.float32), np.full(min(1, len(nodes)), entry, np.float32), graph.graph.costs[edges]]
         if graph.tolls is not None:
