@@ -238,7 +238,7 @@ def test_an_empty_model_has_controls_too() -> None:
     state = initial(a_document())
     found = {control.id: control for control in controls(state, Model(), layout(state))}
     assert not found["undo"].enabled and not found["rounds"].enabled and found["play"].enabled
-    assert found["planner.2"].label == "landmarks"
+    assert found["planner.2"].label == "A*, landmarks"
 
 
 def test_without_panels_there_is_nothing_to_click_where_they_were() -> None:
@@ -258,7 +258,7 @@ def test_the_play_button_shows_what_it_would_do() -> None:
 def test_planners_are_those_that_can_plan_at_the_level() -> None:
     table = situations()["menu planner.2"]
     items = [control.label for control in shown(table) if control.id.startswith("planner.2.") and control.label]
-    assert items == ["landmarks", "mcts", "cem"]
+    assert items == ["A*, landmarks", "MCTS", "CEM"]
 
 
 def test_a_slider_follows_the_pointer_also_beyond_its_ends() -> None:

@@ -10,6 +10,7 @@ from viz.viewer.controls.control import Control
 from viz.viewer.layers import draw_map
 from viz.viewer.layout import Rect, layout, projections, tab_body, tab_row
 from viz.viewer.model import Model
+from viz.viewer.names import planner_label
 from viz.viewer.panels.buttons import draw_control
 from viz.viewer.panels.compare import draw_compare
 from viz.viewer.panels.energy import draw_energy
@@ -61,7 +62,8 @@ def _draw_maps(stage: Stage) -> None:
 def _draw_name(stage: Stage, run: int, pane: Rect) -> None:
     """Which configuration a pane shows, and which of them the panels are about."""
     setup_, chosen = stage.state.document.setups[run], run == stage.state.run
-    words = f"{'AB'[run % 2]}   {setup_.agent} · {' / '.join(reversed(setup_.planners[: setup_.levels]))}"
+    planners = " / ".join(planner_label(name) for name in reversed(setup_.planners[: setup_.levels]))
+    words = f"{'AB'[run % 2]}   {setup_.agent} · {planners}"
     color = stage.look.ink if chosen else stage.look.muted
     stage.text(words, pane.x + 12, pane.bottom - stage.unit(14), color, bold=chosen, room=pane.width - 24)
 

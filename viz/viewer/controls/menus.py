@@ -24,6 +24,7 @@ from viz.viewer.controls.control import Control
 from viz.viewer.document import ATTITUDES, Attitude
 from viz.viewer.layout import Layout, Rect
 from viz.viewer.model import Model
+from viz.viewer.names import planner_label
 from viz.viewer.selected import choices, most_levels, setup
 from viz.viewer.state import SPEEDS, ViewState
 
@@ -128,7 +129,7 @@ def _entries(menu: str, state: ViewState, model: Model) -> Iterable[Entry]:
         case "planner":
             present = chosen.planners[int(level) - 1 : int(level)]
             for name in choices(state, model, int(level)):
-                yield Entry(name, name, SetPlanner(int(level), name), (name,) == present)
+                yield Entry(name, planner_label(name), SetPlanner(int(level), name), (name,) == present)
 
 
 def _layers(state: ViewState, sheet: Rect, height: float) -> Iterable[Control]:

@@ -21,6 +21,7 @@ from viz.viewer.charts import energy_rects, latent_pixels, nearest, plot_rect, t
 from viz.viewer.controls.control import Control
 from viz.viewer.layout import Layout, Rect, level_rows, tab_body, tab_row
 from viz.viewer.model import Model
+from viz.viewer.names import planner_label
 from viz.viewer.selected import choices, facts, rounds, setup, tree
 from viz.viewer.state import ViewState
 
@@ -77,7 +78,7 @@ def _level_controls(state: ViewState, model: Model, level: int, row: Rect) -> li
     name = planners[level - 1] if level <= len(planners) else ""
     found = [
         Control(
-            menu, "menu", planner, name, tooltip=f"What plans at level {level}", action=ToggleMenu(menu),
+            menu, "menu", planner, planner_label(name), tooltip=f"What plans at level {level}", action=ToggleMenu(menu),
             on=state.menu == menu, enabled=bool(choices(state, model, level)),
         ),
         Control(f"replan.{level}", "button", replan, "", "replan", f"Plan anew at level {level}", ReplanLevel(level)),

@@ -11,6 +11,7 @@ from viz.viewer.actions import ToggleCompare
 from viz.viewer.document import COST, GUARDRAIL
 from viz.viewer.keys import shortcut
 from viz.viewer.layout import Rect
+from viz.viewer.names import planner_label
 from viz.viewer.recording import Recording
 from viz.viewer.widgets import Stage, bar, fill, number
 
@@ -126,7 +127,7 @@ def _planners(stage: Stage, left: int, columns: list[Rect]) -> int:
         stage.text(f"level {level}", left, y, hue, size=stage.small, room=room)
         for setup, column in zip(setups, columns, strict=True):
             name = setup.planners[level - 1] if level <= min(setup.levels, len(setup.planners)) else "–"
-            stage.text(name, column.x, y, stage.look.ink, size=stage.small, room=column.width)
+            stage.text(planner_label(name), column.x, y, stage.look.ink, size=stage.small, room=column.width)
         y += line
     return y - line // 2
 

@@ -9,6 +9,7 @@ from planners.trace import Expansion, LevelView, Round, Tree, Work
 from viz.theme import rgb255
 from viz.viewer.charts import energy_rects, time_span, time_to_x
 from viz.viewer.layout import Rect
+from viz.viewer.names import planner_label
 from viz.viewer.paint import polyline
 from viz.viewer.panels.glyphs import glyph, spots
 from viz.viewer.panels.history import History
@@ -116,7 +117,7 @@ def _over_rounds(stage: Stage, body: Rect, plot: Rect) -> None:
         return
     decision = made(stage.state, stage.model)
     name = decision.levels[stage.state.level - 1].planner if decision is not None else ""
-    title = _title(name, items, count, shown)
+    title = _title(planner_label(name), items, count, shown)
     stage.text(title, body.x + 12, y, stage.look.muted, size=stage.small, room=body.width - 24)
     optimised = [item for item in items if isinstance(item, Round)]
     searched = [item for item in items if isinstance(item, Expansion)]

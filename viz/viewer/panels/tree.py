@@ -8,6 +8,7 @@ import pygame
 from planners.trace import Tree
 from viz.viewer.charts import plot_rect, tree_layout
 from viz.viewer.layout import Rect
+from viz.viewer.names import planner_label
 from viz.viewer.paint import strokes
 from viz.viewer.panels.plots import Array
 from viz.viewer.selected import setup, tree
@@ -48,13 +49,13 @@ def _say_why(stage: Stage, body: Rect) -> None:
     level, planners = stage.state.level, setup(stage.state).planners[: setup(stage.state).levels]
     mine = planners[level - 1] if level <= len(planners) else "nothing"
     searching = [str(k) for k, name in enumerate(planners, 1) if name == "mcts" and k != level]
-    lines = [f"Level {level} plans with {mine}, which grows no tree."]
+    lines = [f"Level {level} plans with {planner_label(mine)}, which grows no tree."]
     if mine == "mcts":
-        lines = [f"Level {level} plans with mcts; its tree was not recorded here."]
+        lines = [f"Level {level} plans with MCTS; its tree was not recorded here."]
     elif searching:
-        lines.append(f"Level {' and level '.join(searching)} plans with mcts: press {searching[0]} to see its tree.")
+        lines.append(f"Level {' and level '.join(searching)} plans with MCTS: press {searching[0]} to see its tree.")
     else:
-        lines.append("Choose mcts in the table of levels to grow one.")
+        lines.append("Choose MCTS in the table of levels to grow one.")
     for place, line in enumerate(lines):
         y = body.y + body.height / 2 + (place - 0.5) * stage.unit(22)
         stage.text(line, body.x + body.width / 2, y, stage.look.muted, align="middle", room=body.width - 24)
