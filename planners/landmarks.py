@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from planners.base import Recorder
 from planners.graph import PathResult, SearchGraph, SearchWorkspace, reachable, shortest_path
 from planners.neighbors import NeighborIndex
+from planners.risk import MEAN, Risk
+from planners.stochastic_graph import ChanceNodes, Way, follow, stochastic_values
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -125,6 +127,7 @@ class LandmarkGraph:
         tolls: [E] what part of an edge's cost is no time, but paid for where it leads; world steps. None for none.
         sealed: [L] landmarks that nothing is near to but other landmarks, such as those just behind a door that was
             found shut; None for none.
+        chances: landmarks at which the world decides where they lead. None where it never does.
     """
 
     level: int
@@ -137,6 +140,7 @@ class LandmarkGraph:
     stride: int
     tolls: Floats | None = None
     sealed: NDArray[np.bool_] | None = None
+    chances: ChanceNodes | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,6 +175,9 @@ class LandmarkPlanner:
         weight: of the heuristic; 1 keeps the search exact where the critic never overestimates.
         penalty: world steps added to a rejected edge, so that it is a last resort rather than forbidden.
         guide: finds the ways in the place of A*.
+        risk: what the possible outcomes count as where the world decides. Where it does so anywhere, values are
+            iterated in the place of A* (:mod:`planners.stochastic_graph`).
+        give_up: world steps that count for an outcome from which no way is known.
     """
 
     MIN_ENTRIES = 3
@@ -187,7 +194,10 @@ class LandmarkPlanner:
         weight: float = 1.0,
         penalty: float = 1000.0,
         guide: Guide | None = None,
+        risk: Risk = MEAN,
+        give_up: float = 1000.0,
     ) -> None:
+        self.risk, self.give_up = risk, give_up
         self.landmarks, self.finer, self.weight, self.penalty = landmarks, finer, weight, penalty
         self.guide = guide
         self.attach, self.direct = attach * landmarks.stride, direct * landmarks.stride
@@ -233,28 +243,58 @@ class LandmarkPlanner:
                 return self._assemble(query, np.empty(0, np.int64), np.empty(0, np.int64), straight)
         begins, begin_costs, entered = self.entries(query.points)
         ends, end_costs, left = self._ends(query.target)
-        result = self._way(
+        result, arrives = self._way(
             query, begins, self._priced(begins, begin_costs, query), ends, self._priced(ends, end_costs, query)
         )
         if not result.found:
             return self._assemble(query, ends[:1], np.empty(0, np.int64), 0.0, result, entered + left)
         entry = float(begin_costs[np.flatnonzero(begins == result.nodes[0])[0]])
-        return self._assemble(query, result.nodes.astype(np.int64), result.edges, entry, result, entered + left)
+        return self._assemble(
+            query, result.nodes.astype(np.int64), result.edges, entry, result, entered + left, arrives
+        )
 
-    def _way(self, query: Query, begins: Ints, begin_costs: Floats, ends: Ints, end_costs: Floats) -> PathResult:
-        """From landmarks around the present place to landmarks around the target."""
+    def _way(
+        self, query: Query, begins: Ints, begin_costs: Floats, ends: Ints, end_costs: Floats
+    ) -> tuple[PathResult, bool]:
+        """From landmarks around the present place to landmarks around the target, and whether it gets there for sure.
+
+        Otherwise it ends where the world decides.
+        """
         extra, goal = self._extra(query.rejected), query.target.goal
+        if self.landmarks.chances is not None and self.guide is None:
+            way = self._risky_way(self.landmarks.chances, begins, begin_costs, ends, end_costs, extra)
+            return way.result, not way.open
         if self.guide is not None:
-            return self.guide(begins, begin_costs, ends, end_costs, extra)
+            return self.guide(begins, begin_costs, ends, end_costs, extra), True
         space, point = (
             (self.landmarks.measure, query.target.point)
             if goal is None
             else (self.landmarks.embedding, goal[self.landmarks.level - 1])
         )
-        return shortest_path(
+        found = shortest_path(
             self.landmarks.graph, begins, begin_costs, ends, end_costs, embedding=space, goal_embedding=point,
             weight=self.weight, extra=extra, workspace=self.workspace,
         )  # fmt: skip
+        return found, True
+
+    def _risky_way(
+        self,
+        chances: ChanceNodes,
+        begins: Ints,
+        begin_costs: Floats,
+        ends: Ints,
+        end_costs: Floats,
+        extra: Floats | None,
+    ) -> Way:
+        """The way of least cost by the attitude to risk; nobody walks on from a chance node to a goal beside it."""
+        graph, ordinary = self.landmarks.graph, ~chances.among(ends)
+        if ordinary.any():
+            ends, end_costs = ends[ordinary], end_costs[ordinary]
+        values = stochastic_values(
+            graph, chances, ends, end_costs,
+            risk=self.risk, give_up=self.give_up, extra=extra, workspace=self.workspace,
+        )  # fmt: skip
+        return follow(graph, chances, values, begins, begin_costs, ends, end_costs, extra=extra)
 
     def _assemble(
         self,
@@ -264,8 +304,10 @@ class LandmarkPlanner:
         entry: float,
         result: PathResult | None = None,
         attached: int = 0,
+        arrives: bool = True,
     ) -> Path:
-        graph, own, goal = self.landmarks, self.landmarks.level - 1, query.target.goal
+        graph, own = self.landmarks, self.landmarks.level - 1
+        goal = query.target.goal if arrives else None
         states, points = [query.state[None], graph.states[nodes]], [query.points[own][None], graph.embedding[nodes]]
         legs = [np.zeros(1, np.float32), np.full(min(1, len(nodes)), entry, np.float32), graph.graph.costs[edges]]
         if graph.tolls is not None:
