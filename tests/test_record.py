@@ -1,21 +1,28 @@
-"""Recordings: the frame renderer and the GIFs made with it."""
+"""Recordings: the frames of a film, and the GIFs made of them."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pygame
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from planners.trace import Decision, Episode, LevelView
-from viz.backdrop import FigureError
-from viz.frames import FrameRenderer, news
-from viz.record import chosen_steps, write_gif
-from viz.theme import PAPER, rgb255
+from planners.trace import Decision, Episode, LevelView, Round
+from viz.film import Film, news
+from viz.heat import FigureError
+from viz.record import GifWriter, accents_of, chosen_steps, write_gif
+from viz.theme import DARK, PAPER, rgb255
+from viz.viewer.document import Document, Setup, Zones
+from viz.viewer.layers import draw_map
+from viz.viewer.layout import MARGIN
+from viz.viewer.state import ViewState
+from viz.viewer.storage import from_episode
 from worlds.compiled import RADIUS
 from worlds.maps import NAMED, Map
 
@@ -45,10 +52,10 @@ def pixels(image: Image.Image) -> np.ndarray:
     return np.asarray(image.convert("RGB"), dtype=int)
 
 
-def pixel_of(renderer: FrameRenderer, xy: tuple[float, float]) -> tuple[int, int]:
+def pixel_of(film: Film, xy: tuple[float, float]) -> tuple[int, int]:
     """(row, column) of a world position."""
-    column, row = renderer._canvas(Image.new("RGB", (1, 1))).pixels(np.array(xy)) / 3
-    return int(row), int(column)
+    column, row = film.projection.pixels(xy).round().astype(int).tolist()
+    return row, column
 
 
 def near(image: Image.Image, color: str, tolerance: int = 24) -> np.ndarray:
@@ -57,53 +64,99 @@ def near(image: Image.Image, color: str, tolerance: int = 24) -> np.ndarray:
 
 
 def test_a_frame_has_the_size_asked_for_and_is_pure() -> None:
-    renderer, episode = FrameRenderer(CORRIDOR, 400, "paper", cost_to_go), straight(40)
-    first = renderer.frame(episode, 12)
-    renderer.frame(episode, 30)
-    assert first.mode == "RGB" and first.size == renderer.size and first.width == 400
-    assert np.array_equal(pixels(first), pixels(renderer.frame(episode, 12)))
+    film = Film(CORRIDOR, straight(40), 400, "paper", cost_to_go)
+    first = film.frame(12)
+    film.frame(30)
+    assert first.mode == "RGB" and first.size == film.size and first.width == 400
+    assert np.array_equal(pixels(first), pixels(film.frame(12)))
+
+
+def test_the_map_is_drawn_as_in_the_viewer() -> None:
+    episode = straight(40)
+    film, setup = Film(CORRIDOR, episode, 400, "dark"), Setup("map", 2, ())
+    document = Document(CORRIDOR, Zones.none(CORRIDOR.shape), (0.0, 0.0), (20.0, 0.0), (setup,))
+    surface = pygame.Surface(film.size, 0, 32)
+    draw_map(surface, ViewState(document, step=20), from_episode(episode, document), 0, film.projection)
+    shown, map_only = pygame.surfarray.array3d(surface).transpose(1, 0, 2), slice(film.bar, -film.bar)
+    assert np.array_equal(pixels(film.frame(20))[map_only], shown[map_only])
+
+
+def test_how_plans_were_found_is_left_out() -> None:
+    episode, tried = straight(40), np.array([[[4, 0], [8, 1.5]], [[4, 0], [8, -1.5]]], np.float32)
+    work = (Round(tried, np.array([1, 2], np.float32), 1),)
+    decisions = [replace(d, levels=tuple(replace(v, work=work) for v in d.levels)) for d in episode.decisions]
+    searched = replace(episode, decisions=decisions)
+    assert np.array_equal(*(pixels(Film(CORRIDOR, one, 400).frame(12)) for one in (episode, searched)))
+
+
+def test_the_heat_map_leads_to_the_goal() -> None:
+    for theme in (PAPER, DARK):
+        film = Film(CORRIDOR, straight(40, decisions=False), 800, theme, cost_to_go)
+        frame = pixels(film.frame(0))
+        for x, color in ((18.0, theme.heat[0]), (2.0, theme.heat[-1])):
+            assert np.abs(frame[pixel_of(film, (x, 1.2))] - rgb255(color)).max() < 30
+
+
+def test_a_theme_of_ones_own_colours_everything() -> None:
+    own = replace(PAPER, name="own", page="#102030", ink="#00ff00")
+    frame = Film(CORRIDOR, straight(40), 400, own).frame(20)
+    assert near(frame, own.page, 0)[0].all() and near(frame, own.ink).any()
 
 
 def test_the_agent_is_where_it_was_and_as_large_as_it_is() -> None:
-    renderer, episode = FrameRenderer(CORRIDOR, 1000), straight(40, decisions=False)
+    episode = straight(40, decisions=False)
+    film = Film(CORRIDOR, episode, 1000)
     for step in (10, 30):
-        ink = near(renderer.frame(episode, step), PAPER.ink)
-        row, column = pixel_of(renderer, tuple(episode.observations[step]))
+        ink = near(film.frame(step), PAPER.ink)
+        row, column = pixel_of(film, tuple(episode.observations[step]))
         assert ink[row, column]
         diameter = ink[:, column].nonzero()[0]
-        inside = diameter[np.abs(diameter - row) < 3 * RADIUS * renderer._zoom]
-        assert abs(len(inside) / renderer._zoom - 2 * RADIUS) < 0.15
+        inside = diameter[np.abs(diameter - row) < 3 * RADIUS * film.projection.scale]
+        assert abs(len(inside) / film.projection.scale - 2 * RADIUS) < 0.15
 
 
 def test_the_trail_is_the_past_and_plans_are_the_future() -> None:
-    renderer, episode = FrameRenderer(CORRIDOR, 800), straight(40)
-    frame = renderer.frame(episode, 20)
-    row, behind = pixel_of(renderer, (5.0, 0.0))
+    episode = straight(40)
+    film = Film(CORRIDOR, episode, 800)
+    frame = film.frame(20)
+    row, behind = pixel_of(film, (5.0, 0.0))
     assert near(frame, PAPER.ink)[row - 2 : row + 3, behind].any()
     for level in (1, 2):
         color = near(frame, PAPER.level(level).color)
-        bar = renderer.bar
-        columns = color[bar:-bar].any(0).nonzero()[0]
-        assert columns.size and columns.min() >= pixel_of(renderer, tuple(episode.observations[20]))[1] - 12
+        columns = color[film.bar : -film.bar].any(0).nonzero()[0]
+        assert columns.size and columns.min() >= pixel_of(film, tuple(episode.observations[20]))[1] - 12
 
 
 def test_the_legend_names_the_levels_and_the_counter_moves() -> None:
-    renderer, episode = FrameRenderer(CORRIDOR, 400), straight(40)
-    footer = slice(-renderer.bar, None)
-    assert near(renderer.frame(episode, 0), PAPER.level(2).color)[footer].any()
-    assert not near(renderer.frame(straight(40, decisions=False), 0), PAPER.level(2).color)[footer].any()
-    top = [pixels(renderer.frame(episode, step))[: renderer.bar] for step in (3, 4)]
+    film, without = Film(CORRIDOR, straight(40), 400), Film(CORRIDOR, straight(40, decisions=False), 400)
+    footer = slice(-film.bar, None)
+    assert near(film.frame(0), PAPER.level(2).color)[footer].any()
+    assert not near(without.frame(0), PAPER.level(2).color)[footer].any()
+    top = [pixels(film.frame(step))[: film.bar] for step in (3, 4)]
     assert not np.array_equal(*top)
 
 
+def test_a_narrow_legend_is_complete() -> None:
+    for width in (160, 220, 300):
+        film = Film(CORRIDOR, straight(40), width)
+        footer = pixels(film.frame(0))[-film.bar :]
+        assert (footer[:, -MARGIN:] == rgb255(PAPER.page)).all()
+        assert near(film.frame(0), PAPER.goal)[-film.bar :].any()
+
+
+def test_the_end_tells_whether_the_goal_was_reached() -> None:
+    reached, late = (Film(CORRIDOR, replace(straight(40), success=success), 400) for success in (True, False))
+    header = slice(None, reached.bar)
+    assert np.array_equal(pixels(reached.frame(39))[header], pixels(late.frame(39))[header])
+    assert not np.array_equal(pixels(reached.frame(40))[header], pixels(late.frame(40))[header])
+
+
 def test_tall_maps_and_long_titles_fit() -> None:
-    tall = Map.parse("\n".join(["#####", *["#...#"] * 12, "#####"]))
-    renderer = FrameRenderer(tall, 600)
-    assert renderer.size[0] < 600 and renderer.size[1] < 1.5 * 600
-    canvas = renderer._canvas(Image.new("RGB", renderer.size))
-    assert canvas.shortened("short", 12, 200) == "short"
-    cut = canvas.shortened("a title that is far too long", 12, 80)
-    assert cut.endswith("…") and canvas.text_width(cut, 12) <= 80
+    tall = Film(Map.parse("\n".join(["#####", *["#...#"] * 12, "#####"])), straight(4), 600)
+    assert tall.size[0] < 600 and tall.size[1] < 1.5 * 600
+    short, long = (Film(CORRIDOR, replace(straight(40), title=title), 400) for title in ("", 20 * "long "))
+    written = near(short.frame(3), PAPER.muted, 60)[: short.bar].any(0).nonzero()[0].min()
+    assert np.array_equal(pixels(short.frame(3))[:, written - 4 :], pixels(long.frame(3))[:, written - 4 :])
 
 
 def test_news_are_of_upper_levels_and_of_late() -> None:
@@ -127,15 +180,30 @@ def test_a_long_episode_becomes_a_small_gif_quickly(tmp_path: Path) -> None:
         assert gif.n_frames == 150 and gif.width == 640 and gif.info["loop"] == 0
 
 
-def test_a_gifs_frames_are_the_renderers(tmp_path: Path) -> None:
-    episode, renderer = straight(20), FrameRenderer(CORRIDOR, 320, "paper", cost_to_go)
+def test_a_gifs_frames_are_the_films(tmp_path: Path) -> None:
+    episode = straight(20)
+    film = Film(CORRIDOR, episode, 320, "paper", cost_to_go)
     with Image.open(write_gif(CORRIDOR, episode, tmp_path / "a.gif", cost_to_go, fps=10, width=320)) as gif:
         assert gif.n_frames == 21 and gif.info["duration"] == 100
         for step in (0, 7, 20):
             gif.seek(step)
-            error = np.abs(pixels(gif) - pixels(renderer.frame(episode, step)))
-            assert error.mean() < 3 and np.quantile(error, 0.99) < 40
+            error = np.abs(pixels(gif) - pixels(film.frame(step)))
+            assert error.mean() < 1 and np.quantile(error, 0.99) < 20
         assert gif.info["duration"] > 1000
+
+
+def test_a_gif_keeps_small_things_in_their_colours(tmp_path: Path) -> None:
+    frames, accents = [Image.new("RGB", (64, 64), (255, 255, 255)) for _ in range(2)], accents_of(PAPER, 3)
+    frames[1].paste((230, 230, 230), (0, 0, 30, 64))
+    for number, color in enumerate(accents[:5].tolist()):
+        frames[1].putpixel((40, 2 * number), tuple(color))
+    writer = GifWriter(tmp_path / "a.gif", 50, accents, frames[:1])
+    for frame in frames:
+        writer.add(frame)
+    writer.close()
+    with Image.open(tmp_path / "a.gif") as gif:
+        gif.seek(1)
+        assert np.array_equal(pixels(gif)[:, 30:], pixels(frames[1])[:, 30:])
 
 
 @given(st.integers(1, 3000), st.integers(2, 400))
@@ -152,8 +220,8 @@ def test_errors_are_one_line(tmp_path: Path) -> None:
         r"a\.mp4: expected a file ending in \.gif": lambda: write_gif(CORRIDOR, episode, tmp_path / "a.mp4"),
         r"fps: expected 1\.\.50, not 0": lambda: write_gif(CORRIDOR, episode, tmp_path / "a.gif", fps=0),
         r"max_frames: expected at least 2": lambda: write_gif(CORRIDOR, episode, tmp_path / "a.gif", max_frames=1),
-        r"width: expected 160\.\.4096 pixels, not 10": lambda: FrameRenderer(CORRIDOR, 10),
-        r"step: expected 0\.\.4": lambda: FrameRenderer(CORRIDOR).frame(episode, 5),
+        r"width: expected 160\.\.4096 pixels, not 10": lambda: Film(CORRIDOR, episode, 10),
+        r"step: expected 0\.\.4": lambda: Film(CORRIDOR, episode).frame(5),
     }
     for message, attempt in attempts.items():
         with pytest.raises(FigureError, match=message):

@@ -5,20 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from planners.trace import Episode
-from viz.backdrop import Array, FigureError, MazeMap
-from viz.frames import FrameRenderer
-from viz.heat import CostToGo
+from viz.film import Film
+from viz.heat import Array, CostToGo, FigureError
 from viz.theme import Theme, rgb255
+from worlds.maps import Map
 
 LINGER = 1500  # ms for which the last frame stays
 COLORS = 255  # the 256th is kept free for the unchanged pixels of a frame
+UNKNOWN = -1
 
 
 def write_gif(
-    map: MazeMap,
+    map: Map,
     episode: Episode,
     path: str | Path,
     cost_to_go: CostToGo | None = None,
@@ -30,7 +32,7 @@ def write_gif(
     """Writes an episode as an animated GIF that loops; makes the folder if needed.
 
     Args:
-        map: the maze; ``cells`` is [rows, cols].
+        map: the maze.
         episode: what was recorded.
         path: where to write; must end in ``.gif``.
         cost_to_go: [M, 2] world positions to [M] world steps to the goal; None draws no heat map.
@@ -49,13 +51,13 @@ def write_gif(
         raise FigureError(f"fps: expected 1..50, not {fps}")
     if max_frames < 2:
         raise FigureError(f"max_frames: expected at least 2, not {max_frames}")
-    renderer = FrameRenderer(map, width, theme, cost_to_go)
+    film = Film(map, episode, width, theme, cost_to_go)
     steps = chosen_steps(len(episode.observations), max_frames)
-    accents = accents_of(renderer.theme, max((len(decision.levels) for decision in episode.decisions), default=0))
-    samples = [renderer.frame(episode, step) for step in sample_steps(steps)]
+    accents = accents_of(film.theme, max((len(decision.levels) for decision in episode.decisions), default=0))
+    samples = [film.frame(step) for step in sample_steps(steps)]
     writer = GifWriter(target, round(100 / fps) * 10, accents, samples)
     for step in steps:
-        writer.add(renderer.frame(episode, step))
+        writer.add(film.frame(step))
     writer.close()
     return target
 
@@ -83,48 +85,54 @@ class GifWriter:
     def __init__(self, path: Path, duration: int, accents: Array, samples: list[Image.Image]) -> None:
         self.path, self.duration = path, duration
         self._palette = _palette(samples, accents)
-        self._shown: Array | None = None
-        self._changes: list[Image.Image] = []
+        self._nearest = np.full(1 << 24, UNKNOWN, np.int16)  # of the palette, to every colour that has been met
+        self._colors, self._shown = (np.full(samples[0].size[::-1], UNKNOWN, np.int32) for _ in range(2))
+        self._frames: list[Image.Image] = []
 
     def add(self, frame: Image.Image) -> None:
         """The next frame, RGB; of it, only what has changed is kept: the rest is transparent, and packs well."""
-        indices = np.asarray(frame.quantize(palette=self._palette, dither=Image.Dither.NONE))
-        changed = indices if self._shown is None else np.where(indices == self._shown, np.uint8(COLORS), indices)
-        self._shown = indices
-        self._changes.append(_with_palette(changed, self._palette))
+        colors = np.asarray(frame.convert("RGBX")).view("<i4")[..., 0] & 0xFFFFFF
+        other = colors != self._colors
+        indices, self._colors = self._indices(colors[other]), colors
+        kept = np.full(colors.shape, COLORS, np.uint8)
+        kept[other] = np.where(indices == self._shown[other], COLORS, indices)
+        self._shown[other] = indices
+        self._frames.append(_with_palette(kept, self._palette))
+
+    def _indices(self, colors: Array) -> Array:
+        """[n] the nearest colours of the palette (Pillow's own search is coarse: white would become ivory)."""
+        new = np.unique(colors[self._nearest[colors] == UNKNOWN])
+        rgb, palette = new[:, None] >> np.array([0, 8, 16]) & 255, self._palette.astype(np.float32)
+        self._nearest[new] = np.argmin((palette**2).sum(1) - 2 * rgb.astype(np.float32) @ palette.T, axis=1)
+        return self._nearest[colors]
 
     def close(self) -> None:
         """Writes the file."""
-        durations = [self.duration] * (len(self._changes) - 1) + [max(LINGER, self.duration)]
+        durations = [self.duration] * (len(self._frames) - 1) + [max(LINGER, self.duration)]
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._changes[0].save(
-            self.path, save_all=True, append_images=self._changes[1:], duration=durations, loop=0, optimize=False,
+        self._frames[0].save(
+            self.path, save_all=True, append_images=self._frames[1:], duration=durations, loop=0, optimize=False,
             disposal=1, transparency=COLORS,
         )  # fmt: skip
 
 
-def _with_palette(indices: Array, palette: Image.Image) -> Image.Image:
+def _with_palette(indices: Array, palette: Array) -> Image.Image:
     image = Image.fromarray(indices)
-    image.putpalette(palette.getpalette() or [])
+    image.putpalette(palette.tobytes())
     return image
 
 
-def _palette(samples: list[Image.Image], accents: Array) -> Image.Image:
-    """A palette of ``COLORS`` colours: the [n, 3] accents, which cover too few pixels to win a place, and the rest."""
-    width, height = samples[0].size
-    sheet = Image.new("RGB", (width, height * len(samples)))
-    for index, sample in enumerate(samples):
-        sheet.paste(sample, (0, index * height))
+def _palette(samples: list[Image.Image], accents: Array) -> NDArray[np.uint8]:
+    """[n, 3] at most ``COLORS`` colours: the accents, which cover too few pixels to win a place, and the rest."""
+    sheet = Image.fromarray(np.concatenate([np.asarray(sample) for sample in samples]))
     fitted = sheet.quantize(COLORS - len(accents), method=Image.Quantize.MEDIANCUT).getpalette() or []
-    colors = [*accents.ravel().tolist(), *fitted][: 3 * COLORS]
-    palette = Image.new("P", (1, 1))
-    palette.putpalette(colors)
-    return palette
+    return np.concatenate([accents, np.array(fitted, np.uint8).reshape(-1, 3)])[:COLORS]
 
 
 def accents_of(theme: Theme, levels: int) -> Array:
-    """[n, 3] the colours of ``levels`` levels and the goal, pure and blended with what they are drawn on."""
-    pure = np.array([rgb255(color) for color in (*theme.hues[:levels], theme.goal)], dtype=float)
-    grounds = np.array([rgb255(color) for color in (theme.halo, theme.ink, theme.wall, *theme.heat[::2])], dtype=float)
+    """[n, 3] the colours of ``levels`` levels, the goal and lines, pure and blended with what they are drawn on."""
+    hues = (*theme.hues[:levels], theme.goal, theme.ink, theme.muted)
+    pure = np.array([rgb255(color) for color in hues], dtype=float)
+    grounds = np.array([rgb255(color) for color in (theme.page, theme.halo, theme.wall, *theme.heat[::2])], dtype=float)
     blends = [pure * share + ground * (1 - share) for ground in grounds for share in (0.6, 0.3)]
     return np.concatenate([pure, grounds, *blends]).round().astype(np.uint8)

@@ -33,9 +33,12 @@ FADING = 250
 
 def draw_map(surface: pygame.Surface, state: ViewState, model: Model, run: int, projection: Projection) -> None:
     """Draws the map pane of one run at ``state.step``, in ``projection.rect`` of a surface of 32 bits a pixel."""
-    if not surface.get_rect().colliderect(projection.rect):
-        return
-    pane = Pane.of(surface, state, model, run, projection)
+    if surface.get_rect().colliderect(projection.rect):
+        draw_pane(Pane.of(surface, state, model, run, projection))
+
+
+def draw_pane(pane: Pane) -> None:
+    """Draws all layers."""
     _draw_ground(pane)
     _draw_landmarks(pane)
     _draw_forks(pane)
