@@ -110,7 +110,7 @@ def stochastic_values(
     >>> graph = SearchGraph.from_edges(4, [0, 0, 2], [1, 3, 3], [1.0, 9.0, 2.0])
     >>> portal = ChanceNodes([1], [[2, NOWHERE]], [[0.75, 0.25]], [[1.0, 1.0]])
     >>> stochastic_values(graph, portal, [3], [0.0], give_up=10.0).nodes.tolist()
-    [5.75, 4.75, 2.0, 0.0]
+    [6.0, 5.0, 2.0, 0.0]
 
     Args:
         graph: ordinary nodes and edges; chance nodes have no edges that lead out.
@@ -127,7 +127,9 @@ def stochastic_values(
     end_costs = np.asarray(target_costs, np.float64).reshape(-1)
     space = workspace or SearchWorkspace(graph.num_nodes)
     worth = np.full(len(chances.nodes), math.inf)
-    for sweeps in range(1, SWEEPS + 1):
+    sweeps = 0
+    while sweeps < SWEEPS:
+        sweeps += 1
         known = np.isfinite(worth)
         values = distances_to(
             graph, np.concatenate([ends, chances.nodes[known]]), np.concatenate([end_costs, worth[known]]),
@@ -171,7 +173,7 @@ def follow(
     final = np.full(graph.num_nodes, math.inf)
     np.minimum.at(final, np.asarray(targets, np.int64), np.asarray(target_costs, np.float64))
     costs = graph.costs if extra is None else graph.costs + np.asarray(extra)
-    nodes, edges = [int(start[total.argmin()])], []
+    nodes, edges = [int(start[total.argmin()])], list[int]()
     while len(nodes) <= graph.num_nodes and values.nodes[nodes[-1]] < final[nodes[-1]]:
         here = nodes[-1]
         if chances.among(np.array([here]))[0]:
