@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from scripts._timing import machine, print_columns, write_json
-from viz.viewer.actions import LAYERS
+from viz.viewer.actions import LAYERS, Layer
 from viz.viewer.app import Viewer, open_window
 from viz.viewer.events import Key, Move, Press, Release, Tick, Wheel
 from viz.viewer.layout import layout
@@ -75,8 +75,10 @@ class Row:
 def benchmark(options: Options) -> None:
     """Measures, prints a table, and writes what was asked for."""
     os.environ["SDL_VIDEODRIVER"] = "dummy"
+    live = list(_live(options))
     viewer, draw = _watched(options)
     rows = [
+        Row("a frame while a session plans", live, FRAME, 0.99),
         Row("a frame while it plays", list(_played(viewer, draw)), FRAME, 0.99),
         Row("a frame while it plays, every layer anew", list(_zooming(viewer, draw)), 2 * FRAME, 0.99),
         Row("input to redraw", list(_answers(viewer, draw)), 33.0, 1.0),
@@ -106,11 +108,34 @@ def _watched(options: Options) -> tuple[Viewer, Callable[[], None]]:
 
     viewer = opened(Watched(planners=options.planners), headless=True)
     run_for(viewer, options.steps)
-    shown = {name: LayerState(True, 0.8) for name in LAYERS}
-    viewer.state = replace(viewer.state, layers=shown, size=(options.width, options.height), following=False)
+    viewer.state = replace(viewer.state, layers=_everything(), size=(options.width, options.height), following=False)
     for _ in range(3):
         viewer.take(Tick(0))
     return viewer, open_window(viewer)
+
+
+def _live(options: Options) -> Iterator[float]:
+    """Five seconds at 60 frames a second, while a session in a process of its own plans every step."""
+    from scripts.view import Options as Watched
+    from scripts.view import opened
+
+    viewer = opened(Watched(planners=options.planners), headless=False)
+    viewer.state = replace(viewer.state, layers=_everything(), size=(options.width, options.height))
+    draw = open_window(viewer)
+    try:
+        while viewer.model.last < 20:  # the session is loading, and compiles what plans
+            viewer.take(Tick(16))
+            time.sleep(0.01)
+        end = time.perf_counter() + 5
+        while (begun := time.perf_counter()) < end:
+            yield _timed(viewer, draw, Tick(17))
+            time.sleep(max(0.0, FRAME / 1000 - (time.perf_counter() - begun)))
+    finally:
+        viewer.source.close()
+
+
+def _everything() -> dict[Layer, LayerState]:
+    return {name: LayerState(True, 0.8) for name in LAYERS}
 
 
 def _timed(viewer: Viewer, draw: Callable[[], None], *events: Any) -> float:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pygame
 import pytest
+from PIL import Image
 
 from tests.viewer_models import a_document, a_model
 from viz.theme import DARK, rgb255
@@ -38,6 +41,23 @@ def part(pixels: np.ndarray, rect: Rect) -> np.ndarray:
 
 def at(step: int, **changes: object) -> ViewState:
     return replace(initial(a_document()), step=step, **changes)  # type: ignore[arg-type]
+
+
+GOLDEN = {
+    "dark-energy": {"level": 1, "tab": "energy"},
+    "paper-tree": {"level": 3, "tab": "tree", "node": 3, "theme": "paper"},
+}
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_golden_frames(name: str) -> None:
+    """The whole window; set WRITE_GOLDEN=1 to make them anew, and look at them."""
+    frame = picture(at(70, size=(1000, 640), **GOLDEN[name]), a_model(120))
+    path = Path(__file__).parent / "data" / f"viewer-window-{name}.png"
+    if os.environ.get("WRITE_GOLDEN"):
+        Image.fromarray(frame.transpose(1, 0, 2)).save(path, optimize=True)
+    away = np.abs(frame.astype(int) - np.asarray(Image.open(path)).transpose(1, 0, 2)).max(-1)
+    assert away.mean() < 0.1 and np.mean(away > 24) < 2e-3
 
 
 def test_what_is_kept_never_shows_in_the_picture() -> None:
