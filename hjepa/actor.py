@@ -85,7 +85,7 @@ class Actor:
         self._pins: dict[tuple[int, int], Seen] = {}
         self._queue: list[Points] = []
         self._mind: Mind | None = None
-        self._did: tuple[Points, Points] | None = None
+        self._done: list[tuple[Points, Points]] = []
 
     def act(self, observations: Points, active: NDArray[np.bool_] | None = None) -> Points:
         """[B, O] observations to the [B, A] actions of one world step; plans anew every ``commit`` steps.
@@ -98,10 +98,10 @@ class Actor:
             RuntimeError: before :meth:`begin`.
         """
         session = self._running("act()")
-        if self.adaptation is not None:
-            self._adapt(self.adaptation, observations, active)
         self.fresh = not self._queue
         if self.fresh:
+            if self.adaptation is not None and self._done:
+                self._adapt(self.adaptation, observations, active)
             for listener in self.listeners.values():
                 listener.clear()
             elapsed = 0.0 if self._mind is None else float(self.config.commit)
@@ -117,7 +117,8 @@ class Actor:
             actions = self._mind.plan.actions[:, : self.config.commit]
             self._queue = [action.cpu().numpy() for action in actions.unbind(1)]
         action = self._queue.pop(0)
-        self._did = observations, action
+        if self.adaptation is not None:
+            self._done.append((observations, action))
         return action
 
     def view(self, step: int, problem: int = 0) -> Decision:
@@ -209,9 +210,12 @@ class Actor:
         return planner
 
     def _adapt(self, adaptation: Adaptation, observations: Points, active: NDArray[np.bool_] | None) -> None:
-        """Learns from the newest step; where that changes what is believed, everything is planned anew."""
-        session = self._running("act()")
-        if self._did is None or not adaptation.observe(*self._did, observations, active):
+        """Learns from the steps since the last decision; where that changes a belief, everything is planned anew."""
+        session, (seen, actions) = self._running("act()"), zip(*self._done, strict=True)
+        rows = None if active is None else np.tile(active, len(seen))
+        after = np.concatenate([*seen[1:], observations])
+        self._done = []
+        if not adaptation.observe(np.concatenate(seen), np.concatenate(actions), after, rows):
             return
         self.planner = self._hierarchy()
         self._teller = Teller(self.agent, self.config, self.planner, self.listeners)

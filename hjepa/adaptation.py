@@ -65,13 +65,13 @@ class Adaptation:
         self.graphs = self._corrected()
 
     def observe(self, before: Points, actions: Points, after: Points, active: NDArray[np.bool_] | None = None) -> bool:
-        """Learns from one world step of [B] episodes.
+        """Learns from world steps, of one episode or of several.
 
         Args:
-            before: [B, O] what was seen.
-            actions: [B, A] what was done.
-            after: [B, O] what was seen next.
-            active: [B] episodes that count; all by default.
+            before: [n, O] what was seen.
+            actions: [n, A] what was done.
+            after: [n, O] what was seen next.
+            active: [n] steps that count; all by default.
 
         Returns:
             Whether plans made before are out of date: what is believed has changed.
@@ -106,6 +106,8 @@ class Adaptation:
         return StoppedDynamics(dynamics, self.stack, fronts) if len(fronts) else dynamics
 
     def _learn(self, memory: Surprises) -> bool:
+        if memory is self.memory:
+            return False
         old, self.memory = self.memory.believed, memory
         new = memory.believed
         if torch.equal(old.places, new.places) and torch.equal(old.reach, new.reach):

@@ -28,7 +28,7 @@ PASSAGE = 3.0
 """Bumps that one passage outweighs."""
 REACH = 7.5
 """Radius of a new front, world steps: about half the width of what an agent of this speed calls a corridor."""
-SAME = 2.0
+SAME = 4.0
 """World steps within which surprises of one heading are one front, and a passage goes through its middle."""
 ALIKE = 0.7
 """Least cosine between the headings of one front's surprises."""
@@ -81,7 +81,7 @@ class Surprises:
 
     @classmethod
     def calibrated(
-        cls, stack: WorldModel, before: Tensor, actions: Tensor, after: Tensor, quantile: float = 0.999
+        cls, stack: WorldModel, before: Tensor, actions: Tensor, after: Tensor, quantile: float = 0.9999
     ) -> Surprises:
         """Nothing surprising so far, with the threshold that recorded transitions exceed ``1 - quantile`` of the time.
 
@@ -143,6 +143,8 @@ class Surprises:
         if not len(self) or not len(begin):
             return self
         aside = self.crossings(begin, end).amin(0)  # [M] how far from its middle; infinite where none led through
+        if not bool(torch.isfinite(aside).any()):
+            return self
         through = torch.where(aside <= SAME, PASSAGE, 0.0)
         reach = torch.where(torch.isfinite(aside) & (aside > SAME), torch.minimum(self.reach, 0.9 * aside), self.reach)
         memory = replace(self, evidence=self.evidence - through, reach=reach)
