@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from hjepa.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from hjepa.config import from_dict, to_dict
 from hjepa.distil import distil, distil_signpost, make_policy
+from hjepa.latent import Jumps
 from hjepa.memory import MemoryConfig, Verification, build_landmarks
 from hjepa.planning import PlanningConfig
 from hjepa.policy import Policy, PolicyConfig
@@ -23,6 +24,7 @@ from hjepa.train import TrainConfig
 from hjepa.world_model import WorldModel
 from planners.graph import SearchGraph
 from planners.landmarks import LandmarkGraph
+from planners.stochastic_graph import ChanceNodes
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,8 @@ class Agent:
             memory[f"indptr.{k}"] = torch.from_numpy(landmarks.graph.indptr)
             memory[f"targets.{k}"] = torch.from_numpy(landmarks.graph.targets)
             memory[f"costs.{k}"] = torch.from_numpy(landmarks.graph.costs)
+            if landmarks.chances is not None:
+                memory |= {f"{name}.chances.{k}": torch.from_numpy(a) for name, a in vars(landmarks.chances).items()}
         meta = {
             "kind": "agent",
             "experiment": to_dict(self.experiment),
@@ -134,6 +138,8 @@ class Agent:
             raise CheckpointError(f"{folder}: this is a {meta.get('kind', 'training')!r} checkpoint, not an agent")
         experiment = from_dict(Experiment, meta["experiment"], f"{folder}: experiment")
         stack = Stack(experiment.stack)
+        if any(name.startswith("jumps.") for name in tensors["stack"]):
+            stack.jumps = Jumps(stack.level(1).config.state_dim, experiment.train.events.modes)
         policy = make_policy(stack, experiment.policy) if "policy" in tensors else None
         signposts = {
             k: Signpost(stack.level(k).config.critic_dim, experiment.policy.ways)
@@ -177,4 +183,12 @@ def _landmarks(stack: Stack, memory: dict[str, Tensor], k: int) -> LandmarkGraph
         below=memory[f"below.{k}"].numpy(),
         graph=graph,
         stride=stack.level(k).config.stride,
+        chances=_chances(memory, k),
     )
+
+
+def _chances(memory: dict[str, Tensor], k: int) -> ChanceNodes | None:
+    """One level's chance nodes as saved, if it has any."""
+    if f"nodes.chances.{k}" not in memory:
+        return None
+    return ChanceNodes(*(memory[f"{part.name}.chances.{k}"].numpy() for part in fields(ChanceNodes)))

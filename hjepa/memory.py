@@ -5,13 +5,14 @@ Everything here is made from transitions and the model's predictions. No map ent
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hjepa.chances import followable, happens_at, jumps_of, lifted_chances, predicted_chances
 from hjepa.world_model import WorldModel
 from planners.graph import SearchGraph, bounded_distances, strongly_connected_components
 from planners.landmarks import LandmarkGraph
@@ -19,6 +20,7 @@ from planners.neighbors import NeighborIndex
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -81,12 +83,13 @@ def build_landmarks(
     graphs: dict[int, LandmarkGraph] = {}
     verified: dict[int, Verification] = {}
     keep = np.arange(len(observations))
-    top = levels or len(stack)
+    top, jumps = levels or len(stack), jumps_of(stack)
+    risky = np.zeros(len(keep), np.bool_)
     for k in range(2, top + 1):
         stride = stack.level(k).config.stride
         spacing = stride * (config.spacing if k == 2 else config.coarse_spacing)
         points = _embed(stack, observations[keep], k)
-        chosen = _landmarks(points, spacing, config.min_visits if k == 2 else 1)
+        chosen = _landmarks(points, spacing, config.min_visits if k == 2 else 1, ~risky)
         if not len(chosen):
             raise ValueError(_no_landmarks(len(observations), k, spacing, config))
         edges = _proposed(stack, observations[keep[chosen]], k, config.snap * spacing)
@@ -96,11 +99,17 @@ def build_landmarks(
             else path_costs(graphs[k - 1].graph, chosen, edges, config.tolerance * stride)
         )
         good = costs <= config.tolerance * stride
+        if jumps is not None and k == 2:
+            states = stack.encode(observations[keep[chosen]], 1)
+            risky = happens_at(jumps, states)
+            good &= followable(jumps, states, edges, risky)
+        else:
+            risky = risky[chosen]
         verified[k] = Verification(len(edges), int(good.sum()))
         if len(chosen) > 1 and not good.any():
             raise ValueError(_no_edges(len(observations), k, len(chosen), len(edges)))
-        graph, joined = _without_pockets(len(chosen), edges[good], costs[good], config.min_component)
-        chosen = chosen[joined]
+        graph, joined = _without_pockets(len(chosen), edges[good], costs[good], config.min_component, risky)
+        chosen, risky = chosen[joined], risky[joined]
         keep = keep[chosen]
         graphs[k] = LandmarkGraph(
             level=k,
@@ -112,6 +121,14 @@ def build_landmarks(
             graph=graph,
             stride=stride,
         )
+        if jumps is not None and risky.any():
+            finer = graphs.get(k - 1)
+            chances = (
+                predicted_chances(stack, jumps, observations[keep], risky, 2 * spacing)
+                if finer is None
+                else lifted_chances(finer, chosen, config.tolerance * stride)
+            )
+            graphs[k] = replace(graphs[k], chances=chances)
     return graphs, verified
 
 
@@ -131,14 +148,18 @@ def _no_edges(observations: int, k: int, landmarks: int, proposed: int) -> str:
     )
 
 
-def _without_pockets(nodes: int, edges: Ints, costs: Floats, share: float) -> tuple[SearchGraph, Ints]:
-    """The graph without its small strongly connected components, and the numbers of the nodes that stay."""
+def _without_pockets(nodes: int, edges: Ints, costs: Floats, share: float, risky: Mask) -> tuple[SearchGraph, Ints]:
+    """The graph without its small strongly connected components, and the numbers of the nodes that stay.
+
+    Chance nodes, which no edge leaves, stay where one leads to them.
+    """
     graph = SearchGraph.from_edges(nodes, edges[:, 0], edges[:, 1], costs)
     component = strongly_connected_components(graph)
     sizes = np.bincount(component)
     stays = sizes[component] >= max(share * nodes, min(2, nodes))
     if not stays.any():
         stays = sizes[component] == sizes.max()
+    stays[edges[stays[edges[:, 0]] & risky[edges[:, 1]], 1]] = True
     number = np.cumsum(stays) - 1
     inside = stays[edges].all(1)
     ends = number[edges[inside]]
@@ -150,17 +171,18 @@ def _embed(stack: WorldModel, observations: Tensor, k: int) -> Floats:
     return torch.cat(blocks).cpu().numpy()
 
 
-def _landmarks(points: Floats, spacing: float, min_visits: int) -> Ints:
-    """Numbers of well-spread points, the most visited places first, ascending.
+def _landmarks(points: Floats, spacing: float, min_visits: int, ordinary: Mask) -> Ints:
+    """Numbers of well-spread points, the most visited places first, ascending; chance nodes are all kept.
 
     Busy places first, because they are where recorded paths agree: the middle of a corridor rather than its wall. A
     finer net goes before, so that visits need not be counted around every remembered point.
     """
-    candidates = NeighborIndex(points, 0.5 * spacing).net(np.arange(len(points)))
+    candidates = NeighborIndex(points, 0.5 * spacing).net(np.flatnonzero(ordinary))
     visits = NeighborIndex(points, spacing).count(points[candidates])
     order = np.argsort(-visits, kind="stable")
     order = order[visits[order] >= min_visits]
-    return np.sort(candidates[NeighborIndex(points[candidates], spacing).net(order)])
+    chosen = candidates[NeighborIndex(points[candidates], spacing).net(order)]
+    return np.sort(np.concatenate([chosen, np.flatnonzero(~ordinary)]))
 
 
 def _proposed(stack: WorldModel, observations: Tensor, k: int, snap: float) -> Ints:

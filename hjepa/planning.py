@@ -88,6 +88,8 @@ class PlanningConfig:
         support_weight: world steps that are paid for each world step outside.
         simulations: nodes that ``mcts`` adds to a tree.
         risk: what the possible costs of one choice count as, where a level's model has a latent variable.
+        give_up: world steps that count for an outcome from which no way to the goal is known. Far more than a way has:
+            whoever is trapped does not arrive later, but never.
     """
 
     planners: tuple[LevelPlanner, ...] = ("cem", "landmarks")
@@ -105,6 +107,7 @@ class PlanningConfig:
     support_weight: float = 10.0
     simulations: int = 256
     risk: Attitude = "average"
+    give_up: float = 10_000.0
 
     def __post_init__(self) -> None:
         if not self.planners:
@@ -115,6 +118,8 @@ class PlanningConfig:
             raise ValueError(f"planners: level 1 has no {self.planners[0]!r}, expected one of {choices}")
         if self.risk not in RISKS:
             raise ValueError(f"risk must be one of {', '.join(RISKS)}, not {self.risk!r}")
+        if not self.give_up > 0:
+            raise ValueError(f"give_up must be positive, not {self.give_up!r}")
 
     def planner(self, k: int) -> LevelPlanner:
         """What plans at level ``k``."""
@@ -258,7 +263,8 @@ class _Parts:
         landmarks = self.graphs[k]
         if k == self.levels:
             landmarks = replace(landmarks, measure=landmarks.embedding)
-        return LandmarkPlanner(landmarks, self.landmark_planner(k - 1) if k > 2 else None, guide=guide)
+        finer = self.landmark_planner(k - 1) if k > 2 else None
+        return LandmarkPlanner(landmarks, finer, guide=guide, risk=self.risk, give_up=self.config.give_up)
 
     def guide(self, k: int) -> Guide:
         """Mode-1 of a level above the first."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from hjepa.latent import Jumps
 from hjepa.level import Level, LevelConfig
 
 LEVELS = (
@@ -56,6 +57,7 @@ class Stack(nn.Module):
     Attributes:
         centre: [O] mean observation of the training data.
         scale: [] one standard deviation for all components, so that the geometry stays that of the world.
+        jumps: the model of events; None where the world holds no surprises.
     """
 
     centre: Tensor
@@ -73,6 +75,7 @@ class Stack(nn.Module):
         self.levels = nn.ModuleList(levels)
         self.register_buffer("centre", torch.zeros(config.observation_dim))
         self.register_buffer("scale", torch.ones(()))
+        self.jumps: Jumps | None = None
 
     def __len__(self) -> int:
         return len(self.levels)

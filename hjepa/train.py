@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +14,8 @@ from torch import Tensor
 
 from hjepa.checkpoint import CheckpointError, flatten_optimizer, load_checkpoint, restore_optimizer, save_checkpoint
 from hjepa.data import Trajectories, WindowSampler
+from hjepa.events import EventConfig, cut, find_events
+from hjepa.latent_fit import fit_jumps
 from hjepa.macro_action import fit_probes, fit_support
 from hjepa.metrics import MetricsWriter, collapse_report, linear_probe
 from hjepa.objective import Batch, CriticObjective, Losses, critic_loss, level_losses
@@ -38,6 +40,7 @@ class TrainConfig:
         schedule: ``joint`` trains all levels end to end; ``level-by-level`` one after the other, the levels below
             fixed.
         critic: how the temporal distance is fitted.
+        events: what becomes of transitions that nobody could foresee.
         memory: observations kept as long-term memory, from which landmarks are chosen.
         log_every: steps between two rows of the metrics.
         save_every: steps between two checkpoints.
@@ -52,6 +55,7 @@ class TrainConfig:
     weight_decay: float = 1e-4
     schedule: Literal["joint", "level-by-level"] = "joint"
     critic: CriticObjective = CriticObjective()
+    events: EventConfig = EventConfig()
     memory: int = 400_000
     log_every: int = 50
     save_every: int = 1000
@@ -70,13 +74,20 @@ class Trainer:
         stack: fresh or restored; changed in place.
         trajectories: recorded transitions.
         config: how to train.
+        events: [n] rows from which nobody could foresee the next one: no level sees a window or a pair across them.
     """
 
-    def __init__(self, stack: Stack, trajectories: Trajectories, config: TrainConfig) -> None:
+    def __init__(
+        self, stack: Stack, trajectories: Trajectories, config: TrainConfig, events: Tensor | None = None
+    ) -> None:
         self.stack, self.config = stack, config
         self.device = stack.scale.device
         self.target = copy.deepcopy(stack).requires_grad_(False)
         self.sampler = WindowSampler(trajectories, stack.config.window, config.batch, config.seed, self.device)
+        self.level_samplers: list[WindowSampler] = []
+        if events is not None and len(events):
+            trajectories = cut(trajectories, events)
+            self.sampler, self.level_samplers = self._samplers(trajectories)
         self.longest_gap = trajectories.longest - 1
         fused = self.device.type in ("cpu", "cuda")
         self.optimizer = torch.optim.AdamW(
@@ -91,13 +102,24 @@ class Trainer:
         pairs = [self.sampler.sample_pairs(step, self.config.pairs, horizon) for horizon in horizons]
         return Batch(windows.observations, windows.actions, pairs)
 
+    def level_batch(self, batch: Batch, k: int, step: int) -> Batch:
+        """What level ``k`` sees of a step; where there are events, windows of its own, as long as it needs them.
+
+        Windows that are long enough for all levels would end, not begin, near an event: level 1 would never see it.
+        """
+        if not self.level_samplers:
+            return batch
+        windows = self.level_samplers[k - 1].batch(step)
+        return replace(batch, observations=windows.observations, actions=windows.actions)
+
     def losses(self, batch: Batch, step: int) -> Losses:
         """All losses of one step, weighted, named ``kind/level``."""
         generator = torch.Generator().manual_seed(self.config.seed * 1_000_003 + step)
         named = {}
         for k in self._levels_in_training(step):
             fixed = self.config.schedule == "level-by-level"
-            for name, loss in level_losses(self.stack, self.target, k, batch, fixed, generator).items():
+            seen = self.level_batch(batch, k, step)
+            for name, loss in level_losses(self.stack, self.target, k, seen, fixed, generator).items():
                 named[f"{name}/{k}"] = loss
             named[f"critic/{k}"] = critic_loss(self.stack, k, batch.pairs[k - 1], self.config.critic)
         return named
@@ -152,6 +174,14 @@ class Trainer:
         restore_optimizer(self.optimizer, tensors["optimizer"])
         self.step = int(saved["step"])
 
+    def _samplers(self, trajectories: Trajectories) -> tuple[WindowSampler, list[WindowSampler]]:
+        """Of windows for all levels, and for each level."""
+        spans = [level.stride * level.rollout for level in self.stack.config.levels]
+        samplers = [
+            WindowSampler(trajectories, span, self.config.batch, self.config.seed, self.device) for span in spans
+        ]
+        return samplers[spans.index(max(spans))], samplers
+
     def _levels_in_training(self, step: int) -> Iterator[int]:
         if self.config.schedule == "joint":
             yield from range(1, len(self.stack) + 1)
@@ -180,7 +210,7 @@ def train(
     resume: bool = False,
     progress: Progress = lambda step, metrics: None,
 ) -> Tensor:
-    """Trains a stack, fits its codebooks and probes, and returns the observations to remember.
+    """Trains a stack, fits its codebooks, its probes and its model of events, and returns the observations to remember.
 
     Args:
         stack: fresh; changed in place.
@@ -199,7 +229,8 @@ def train(
     """
     memory = trajectories.observations[:: max(1, len(trajectories) // config.memory)].to(stack.scale.device)
     stack.calibrate(memory)
-    trainer = Trainer(stack, trajectories, config)
+    events = find_events(trajectories, config.events, config.seed)
+    trainer = Trainer(stack, trajectories, config, events)
     if resume:
         trainer.restore(folder / "checkpoint", meta)
     probe = memory[:: max(1, len(memory) // 2048)]
@@ -212,7 +243,10 @@ def train(
             if trainer.step % config.save_every == 0 or trainer.step == config.steps:
                 trainer.save(folder / "checkpoint", meta)
             progress(trainer.step, metrics)
-    windows = WindowSampler(trajectories, max(level.stride for level in stack.config.levels), 4096, config.seed)
+    between = cut(trajectories, events) if len(events) else trajectories
+    windows = WindowSampler(between, max(level.stride for level in stack.config.levels), 4096, config.seed)
     fit_support(stack, windows.batch(config.steps).actions, config.seed)
     fit_probes(stack, memory[:: max(1, len(memory) // 20_000)])
+    if len(events):
+        stack.jumps = fit_jumps(stack, trajectories, events, config.events, config.seed)
     return memory

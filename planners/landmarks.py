@@ -195,7 +195,7 @@ class LandmarkPlanner:
         penalty: float = 1000.0,
         guide: Guide | None = None,
         risk: Risk = MEAN,
-        give_up: float = 1000.0,
+        give_up: float = 10_000.0,
     ) -> None:
         self.risk, self.give_up = risk, give_up
         self.landmarks, self.finer, self.weight, self.penalty = landmarks, finer, weight, penalty

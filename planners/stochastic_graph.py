@@ -101,7 +101,7 @@ def stochastic_values(
     target_costs: ArrayLike,
     *,
     risk: Risk = MEAN,
-    give_up: float = 1000.0,
+    give_up: float = 10_000.0,
     extra: ArrayLike | None = None,
     workspace: SearchWorkspace | None = None,
 ) -> Values:
