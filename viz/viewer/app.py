@@ -101,7 +101,7 @@ class Viewer:
         self._exports += [self._export(item.kind) for item in outgoing if isinstance(item, Save)]
 
     def _export(self, kind: Export) -> Iterator[str]:
-        from viz.viewer.share import export  # brings matplotlib, which a window can open without
+        from viz.viewer.share import export  # what films and pages need, a window can open without
 
         return export(kind, self.state, self.model, self.folder)
 
@@ -228,7 +228,6 @@ def _fitting(size: tuple[int, int], desktop: tuple[int, int]) -> tuple[int, int]
 
 
 def _pygame() -> Any:
-    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     import pygame
 
     return pygame
