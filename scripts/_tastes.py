@@ -1,0 +1,183 @@
+"""Demonstrators with a taste that nobody states: they walk mazes, and keep out of some places where they can.
+
+They see the map. What learns from them sees their observations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from worlds import Map, MazeTasks, PointMaze
+from worlds.maps import WALL
+from worlds.places import place_near, random_task
+
+Points = NDArray[np.float32]
+Flags = NDArray[np.bool_]
+
+LANE = 0.9  # world units from the middle of a corridor: the ball's centre can be 1.3 away
+ACROSS = 0.3  # world units past the middle of a corridor, from which on a place is on the wrong side
+NOISE = 0.3  # standard deviation of a demonstrator's actions
+NEAR = 0.7  # world units from a way point at which the next one is headed for
+
+
+@dataclass(frozen=True, eq=False)
+class Taste:
+    """What a demonstrator keeps away from.
+
+    Attributes:
+        name: in words.
+        map: where.
+        walked: the same map with the cells walled up that are never entered.
+        lane: whether to keep to the left and the upper wall of corridors.
+    """
+
+    name: str
+    map: Map
+    walked: Map
+    lane: bool = False
+
+    def disliked(self, places: NDArray[np.floating]) -> Flags:
+        """[..., 2] places to [...] whether they are kept away from."""
+        cells = self.map.cell_of(places)
+        row, column = cells[..., 0], cells[..., 1]
+        if not self.lane:
+            return self.walked.walls[row, column] & ~self.map.walls[row, column]
+        offset = places - self.map.center(cells)
+        vertical, horizontal = corridors(self.map)
+        return (vertical[row, column] & (offset[..., 0] > ACROSS)) | (
+            horizontal[row, column] & (offset[..., 1] > ACROSS)
+        )
+
+    def waypoints(self, start: NDArray[np.floating], goal: NDArray[np.floating]) -> list[NDArray[np.float64]]:
+        """The places that a demonstrator heads for, one after the other."""
+        left = self.walked.distances_from(self.walked.cell_of(goal))
+        cell, points = self.walked.cell_of(start), []
+        while left[tuple(cell)] > 0:
+            cell = next(step for step in row_and_column(*cell) if left[tuple(step)] == left[tuple(cell)] - 1)
+            points.append(self.map.center(cell) - LANE * self._sides(cell))
+        return [*points[:-1], np.asarray(goal, np.float64)]
+
+    def _sides(self, cell: NDArray[np.int64]) -> NDArray[np.float64]:
+        vertical, horizontal = corridors(self.map)
+        return np.array([vertical[tuple(cell)], horizontal[tuple(cell)]], float) * self.lane
+
+
+def corridors(map: Map) -> tuple[Flags, Flags]:
+    """[rows, columns] which cells are in the middle of a straight vertical, and of a straight horizontal, corridor."""
+    free = np.pad(~map.walls, 1)
+    up, down, left, right = free[:-2, 1:-1], free[2:, 1:-1], free[1:-1, :-2], free[1:-1, 2:]
+    return ~map.walls & up & down & ~left & ~right, ~map.walls & left & right & ~up & ~down
+
+
+def dark_cells(map: Map, share: float = 0.08, least: int = 4, most: int = 32) -> Taste:
+    """Keeps out of busy cells, apart from each other, which can be gone round in ``least`` to ``most`` cells."""
+    cells, free = np.array(map.cells), map.free_cells()
+    wanted = max(1, round(share * len(free)))
+    for row, column in free[np.argsort(-busyness(map), kind="stable")]:
+        around = np.s_[row - 1 : row + 2, column - 1 : column + 2]
+        without = cells.copy()
+        without[row, column] = WALL
+        if wanted and (cells[around] == map.cells[around]).all() and least <= _round(Map(without), row, column) <= most:
+            cells, wanted = without, wanted - 1
+    return Taste("keep out of dark cells", map, Map(cells, map.name))
+
+
+def _round(walked: Map, row: int, column: int) -> float:
+    """Cells of the longest way between two neighbours of a cell that is walled up; infinite where there is none."""
+    if not walked.is_connected:
+        return np.inf
+    beside = [cell for cell in row_and_column(row, column) if not walked.walls[tuple(cell)]]
+    return max(int(walked.distances_from(one)[tuple(other)]) for one in beside for other in beside)
+
+
+def row_and_column(row: int, column: int) -> NDArray[np.int64]:
+    """[4, 2] the cells beside one."""
+    return np.array([row, column]) + np.array([(0, 1), (1, 0), (0, -1), (-1, 0)])
+
+
+def busyness(map: Map) -> NDArray[np.int64]:
+    """[F] for every free cell, between how many pairs of free cells it lies on a shortest way."""
+    free = map.free_cells()
+    apart = np.stack([map.distances_from(cell)[tuple(free.T)] for cell in free])
+    return np.array([np.count_nonzero(way[:, None] + way == apart) for way in apart])
+
+
+def left_lane(map: Map) -> Taste:
+    """Keeps to the left wall of vertical corridors, and to the upper wall of horizontal ones."""
+    return Taste("keep to one wall", map, map, lane=True)
+
+
+TASTES: dict[str, Callable[[Map], Taste]] = {"dark": dark_cells, "wall": left_lane}
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """Unseen tasks on which the taste can be respected.
+
+    Attributes:
+        tasks: the episodes.
+        demonstrator: [B] steps that the demonstrator takes, without its noise.
+        at_stake: [B] whether going straight would not respect it.
+    """
+
+    tasks: MazeTasks
+    demonstrator: NDArray[np.int64]
+    at_stake: Flags
+
+
+def tasks_of(taste: Taste, episodes: int, seed: int) -> Tasks:
+    """Random tasks that neither begin nor end where nobody wants to be."""
+    walked = MazeTasks(taste.walked, episodes, seed)
+    tasks = MazeTasks(taste.map, episodes, seed, time_limit=walked.time_limit)
+    tasks.starts, tasks.goals = walked.starts, walked.goals
+    straight = [
+        taste.map.distances_from(taste.map.cell_of(start))[tuple(taste.map.cell_of(goal))]
+        for start, goal in zip(walked.starts, walked.goals, strict=True)
+    ]
+    at_stake = np.ones(episodes, bool) if taste.lane else np.array(straight) < walked.cell_distances
+    steps = np.array([len(one) - 1 for one in walk(taste, walked.starts, walked.goals, 0.0, seed)])
+    return Tasks(tasks, steps, at_stake)
+
+
+def demonstrations(taste: Taste, number: int, seed: int) -> list[Points]:
+    """[T, 2] what demonstrators observed between random places, one array each."""
+    starts, goals = [], []
+    for one in range(number):
+        generator = np.random.default_rng((seed, one))
+        start, goal, _ = random_task(taste.walked, generator, min_distance=3)
+        starts.append(place_near(taste.map, start, generator))
+        goals.append(place_near(taste.map, goal, generator))
+    return walk(taste, np.array(starts), np.array(goals), NOISE, seed)
+
+
+def walk(
+    taste: Taste, starts: NDArray[np.floating], goals: NDArray[np.floating], noise: float, seed: int
+) -> list[Points]:
+    """[B, 2] starts and goals to what B demonstrators observe until they are within 1.0 of their goals."""
+    ways = [taste.waypoints(*ends) for ends in zip(starts, goals, strict=True)]
+    world, generator = PointMaze(taste.map, len(starts), seed=seed), np.random.default_rng(seed)
+    places = world.reset(torch.from_numpy(starts), torch.from_numpy(goals)).numpy()
+    trails, done = [[place] for place in places], np.zeros(len(starts), bool)
+    at = np.zeros(len(starts), int)
+    while not done.all():
+        target = np.array([way[index] for way, index in zip(ways, at, strict=True)])
+        away = target - places
+        distance = np.linalg.norm(away, axis=-1, keepdims=True)
+        at = np.minimum(at + (distance[:, 0] < NEAR), [len(way) - 1 for way in ways])
+        actions = away / np.maximum(distance, 0.2) + generator.normal(0, noise, away.shape)
+        seen, arrived = world.step(torch.from_numpy(actions.clip(-1, 1)))
+        places = seen.numpy()
+        for index in np.flatnonzero(~done):
+            trails[index].append(places[index])
+        done |= arrived.numpy()
+    return [np.stack(trail).astype(np.float32) for trail in trails]
+
+
+def share_disliked(taste: Taste, trail: Points) -> float:
+    """Share of a [T, 2] trail's steps spent where the taste would not be."""
+    return float(taste.disliked(trail[1:]).mean())
