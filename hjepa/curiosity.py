@@ -4,8 +4,8 @@ It remembers all that it has seen, and learns its stack anew whenever its past h
 one of three things. Where its own model promises new ground nearby, it probes: holds the action that promises most.
 Where there is none, it travels, by its own hierarchical planner, to the landmark from which most new ground is to be
 had per world step (return first, then explore: Ecoffet et al., "First return, then explore", 2021; the objective is
-:class:`hjepa.interest.Interest`). Once nothing new is left, it looks more closely, and at last it practises: it
-travels to the landmarks that it has seen least.
+:class:`hjepa.interest.Interest`). Once nothing new is left, it looks more closely, then trusts its model less, and at
+last it practises: it travels to the landmarks that it has seen least.
 """
 
 from __future__ import annotations
@@ -35,10 +35,23 @@ Step = Callable[[Points], Points]
 
 LIGHT = Experiment(
     stack=StackConfig(levels=LEVELS[:2]),
-    train=TrainConfig(steps=300, batch=128, pairs=256),
+    train=TrainConfig(steps=200, batch=128, pairs=256),
     policy=PolicyConfig(steps=0),
 )
 """What learns during exploration: two levels, trained for seconds."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One way to look for new ground.
+
+    Attributes:
+        radius: what is within so many world steps of a place that was seen is known ground.
+        free: whether actions are imagined to do what they do on average (see :class:`hjepa.interest.Interest`).
+    """
+
+    radius: float
+    free: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,7 +65,7 @@ class CuriosityConfig:
         hold: steps for which an action is held, and imagined to be held.
         headings: actions that may be held.
         noise: standard deviation added to a held action, so that the data vary.
-        radii: how near to a place that was seen is known ground; the next one once nothing is left of the last.
+        views: how to look for new ground; the next way once the last one finds nothing worth while.
         worthwhile: share of the largest possible gain below which a probe is not worth while.
         discount: of a place's gain for each refuted one around it.
         stuck: share of the imagined speed below which a probe is given up.
@@ -62,16 +75,21 @@ class CuriosityConfig:
 
     babble: int = 400
     round: int = 300
-    growth: float = 0.2
+    growth: float = 0.3
     hold: int = 20
     headings: int = 16
     noise: float = 0.3
-    radii: tuple[float, ...] = (10.0, 5.0)
+    views: tuple[View, ...] = (View(10.0), View(5.0), View(10.0, free=True), View(5.0, free=True))
     worthwhile: float = 0.4
     discount: float = 0.3
     stuck: float = 0.35
     steady: float = 0.3
     patience: float = 2.5
+
+    def __post_init__(self) -> None:
+        for view in self.views:
+            if view.radius >= self.hold:
+                raise ValueError(f"views: a radius of {view.radius:g} must be less than hold, {self.hold}")
 
 
 def learn(trajectories: Trajectories, experiment: Experiment) -> Agent:
@@ -162,19 +180,20 @@ class Explorer:
         self._random = np.random.default_rng(seed)
         self._headings = headings(actions, config.headings, torch.Generator().manual_seed(seed))
         self._attempts: list[Attempt] = []
-        self._closeness = 0
+        self._look = 0
         self._towards: Tensor | None = None
 
     @property
-    def radius(self) -> float:
-        """How closely the agent looks at present."""
-        return self.config.radii[self._closeness]
+    def view(self) -> View:
+        """How the agent looks for new ground at present."""
+        return self.config.views[self._look]
 
     def run(self, steps: int) -> Diary:
         """Explores for so many world steps."""
         self._limit = len(self.diary) + steps
         if self.agent is None:
-            self._babble()
+            self._babble(self.config.babble)
+            self._due = len(self.diary)
         while self._left:
             if len(self.diary) >= self._due:
                 self._learn()
@@ -199,14 +218,13 @@ class Explorer:
     def _noisy(self, action: Points) -> Points:
         return action + self._random.normal(0, self.config.noise, action.shape).astype(np.float32)
 
-    def _babble(self) -> None:
-        """Random actions, each held for a while, until there is something to learn from."""
-        end = min(self._limit, len(self.diary) + self.config.babble)
+    def _babble(self, steps: int) -> None:
+        """Random actions, each held for a while: before there is a model, or where its graph leads nowhere."""
+        end = min(self._limit, len(self.diary) + steps)
         while len(self.diary) < end:
             held = self._headings[self._random.integers(len(self._headings))].numpy()
             for _ in range(min(self.config.hold, end - len(self.diary))):
                 self._act(self._noisy(held), "babble")
-        self._due = len(self.diary)
 
     def _learn(self) -> None:
         """A new model of all that was seen, and all that was seen through its eyes."""
@@ -216,8 +234,15 @@ class Explorer:
         experiment = replace(self.experiment, train=replace(self.experiment.train, seed=self.seed))
         self.agent = learn(self.diary.trajectories(), experiment)
         self._interest = Interest(self.agent.stack, self._headings, self.config.hold, self.config.discount)
-        self._interest.recall(self.diary.since(0), self._attempts)
-        self._told, self._closeness = rows + 1, 0
+        self._interest.recall(self.diary.since(0), torch.from_numpy(np.stack(self.diary.actions)))
+        self._told = rows + 1
+        self._look_at(0)
+
+    def _look_at(self, view: int) -> None:
+        """Changes the view."""
+        self._look = view
+        self._interest.free = self.view.free
+        self._interest.doubt(self._attempts)
         self._survey()
 
     def _survey(self) -> None:
@@ -233,7 +258,7 @@ class Explorer:
         self._interest.see(self.diary.since(self._told))
         self._told = len(self.diary.observations)
         landings = self._interest.imagine(self._here)[0]
-        gains = self._interest.gains(landings, self.radius)
+        gains = self._interest.gains(landings, self.view.radius)
         if self._worthwhile(gains):
             weights = gains if self._towards is None else gains * (1 + self.config.steady * self._straight())
             best = int(weights.argmax())
@@ -248,7 +273,7 @@ class Explorer:
         return torch.nn.functional.cosine_similarity(self._headings, self._towards[None])
 
     def _worthwhile(self, gains: Tensor) -> bool:
-        return bool(gains.max() >= self.config.worthwhile * (self.config.hold - self.radius))
+        return bool(gains.max() >= self.config.worthwhile * (self.config.hold - self.view.radius))
 
     def _probe(self, heading: Tensor, landing: Tensor) -> None:
         """Holds an action until the time is over, or nothing moves; what was not reached is refuted."""
@@ -258,7 +283,7 @@ class Explorer:
         self._interest.see(self.diary.since(begun + 1))
         self._told = len(self.diary.observations)
         self._towards = heading
-        if self._interest.gains(landing[None], self.radius)[0] > 0:
+        if self._interest.gains(landing[None], self.view.radius)[0] > 0:
             self._doubt(origin, heading, landing)
 
     def _doubt(self, origin: Tensor, heading: Tensor, landing: Tensor) -> None:
@@ -273,10 +298,10 @@ class Explorer:
         return float(torch.linalg.vector_norm(now - before)) < self.config.stuck * self.WINDOW
 
     def _depart(self) -> None:
-        """Travels to where most new ground is to be had per world step; without any, looks closer, or practises."""
+        """Travels to where most new ground is to be had per world step; without any, looks otherwise, or practises."""
         if len(self.diary) > self._surveyed:
             self._survey()
-        gains = self._interest.gains(self._landings, self.radius)
+        gains = self._interest.gains(self._landings, self.view.radius)
         times = self._times()
         gains[~torch.isfinite(times)] = 0
         if self._worthwhile(gains):
@@ -285,8 +310,8 @@ class Explorer:
                 self._probe(self._headings[heading], self._landings[best, heading])
             else:
                 self._doubt(self._places[best], self._headings[heading], self._landings[best, heading])
-        elif self._closeness + 1 < len(self.config.radii):
-            self._closeness += 1
+        elif self._look + 1 < len(self.config.views):
+            self._look_at(self._look + 1)
         else:
             self._practise(times)
 
@@ -307,9 +332,9 @@ class Explorer:
         points = self._interest.place(self.diary.since(0)).numpy()
         aims = np.flatnonzero(torch.isfinite(times).numpy() & (times.numpy() > self.config.hold))
         if not len(aims):
-            return self._babble()
+            return self._babble(5 * self.config.hold)
         handful = self._random.choice(aims, min(self.HANDFUL, len(aims)), replace=False)
-        visits = NeighborIndex(points, self.radius).count(self._interest.place(self._places[handful]).numpy())
+        visits = NeighborIndex(points, self.view.radius).count(self._interest.place(self._places[handful]).numpy())
         aim = int(handful[visits.argmin()])
         self._travel(aim, float(times[aim]), "practise")
 

@@ -3,12 +3,16 @@
 The agent imagines that it holds an action for a while, and asks how far the place that its own model predicts lies
 outside everything that it has seen (:class:`planners.support.Support`). Nothing but its observations enters. What it
 imagined and could not reach is remembered as refuted, or it would push against the same wall for ever.
+
+A model that has met one wall believes in its neighbours, too, and overlooks the doors in it. So there is a second way
+to imagine: an action does everywhere what it does on average.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -38,6 +42,7 @@ class Interest:
         discount: factor on the gain of a place for each refuted one around it.
 
     Attributes:
+        free: whether actions are imagined to do what they do on average, whatever the predictor says.
         seen: [M, E] places that were seen, thinned out.
         refuted: [R, E] places that were imagined and not reached.
     """
@@ -47,16 +52,23 @@ class Interest:
 
     def __init__(self, stack: WorldModel, actions: Tensor, hold: int, discount: float) -> None:
         self.stack, self.actions, self.hold, self.discount = stack, actions, hold, discount
+        self.free = False
+        self._effect = torch.zeros(stack.config.action_dim, stack.level(1).config.state_dim)
         self.seen = self.refuted = torch.empty(0, stack.level(1).config.critic_dim)
 
-    def recall(self, observations: Tensor, attempts: Sequence[Attempt]) -> None:
-        """Sees a whole past with the present model: [N, O] observations, and what was attempted in vain.
+    def recall(self, observations: Tensor, actions: Tensor) -> None:
+        """Sees a whole past with the present model: [N + 1, O] observations and the [N, A] actions between them."""
+        points = self.place(observations).numpy()
+        self.seen = torch.from_numpy(points[NeighborIndex(points, self.SPACING).net(np.arange(len(points)))])
+        with torch.no_grad():
+            states = self.stack.encode(observations)
+        self._effect = torch.linalg.lstsq(actions, states[1:] - states[:-1]).solution
+
+    def doubt(self, attempts: Sequence[Attempt]) -> None:
+        """Takes as refuted what was attempted in vain, and nothing else.
 
         An attempt is imagined anew: a model that has learned of the wall no longer expects anything behind it.
         """
-        points = self.place(observations).numpy()
-        order = torch.arange(len(points)).numpy()
-        self.seen = torch.from_numpy(points[NeighborIndex(points, self.SPACING).net(order)])
         self.refuted = self.refuted[:0]
         for observation, action in attempts:
             self.refute(self.imagine(observation[None], action[None])[0, 0])
@@ -81,6 +93,8 @@ class Interest:
         level, shape = self.stack.level(1), (len(observations), len(actions), -1)
         states = self.stack.encode(observations)[:, None].expand(shape)
         held = actions.expand(shape)
+        if self.free:
+            return level.critic.embed(states + self.hold * (held @ self._effect))
         for _ in range(self.hold):
             states = level.predictor(states, held)
         return level.critic.embed(states)

@@ -1,0 +1,183 @@
+"""Explorers that know nothing, and how much ground an exploration has covered; the map serves scoring alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from worlds import Map, PointMaze
+from worlds.compiled import RADIUS
+
+Points = NDArray[np.float32]
+BIN = 0.5
+"""Side of a bin, world units."""
+NEVER = -1
+BINS = 0.5
+"""Share of the bins that is scored: along the walls are many that hardly anybody ever enters."""
+
+
+@dataclass(frozen=True)
+class RandomExplorer:
+    """Random actions, each held for a while: OGBench's way to record its ``explore`` data.
+
+    Attributes:
+        hold: mean world steps for which an action is held (geometric); 1 draws a new one at every step.
+        noise: standard deviation added to a held action.
+    """
+
+    hold: float
+    noise: float = 0.2
+
+    @property
+    def name(self) -> str:
+        """For tables."""
+        return "uniform actions" if self.hold <= 1 else f"directions held for {self.hold:g} steps"
+
+    def walk(self, map: Map, steps: int, runs: int, seed: int) -> Points:
+        """[runs, steps + 1, 2] what is seen from the same start as every explorer's; nobody is ever reset."""
+        world, first = start(map, runs, seed)
+        generator = np.random.default_rng(seed)
+        seen = np.empty((runs, steps + 1, 2), np.float32)
+        seen[:, 0], actions = first, self._draw(generator, runs)
+        for step in range(steps):
+            anew = generator.random(runs) * self.hold < 1
+            actions = np.where(anew[:, None], self._draw(generator, runs), actions)
+            noise = generator.normal(0, self.noise, (runs, 2)) if self.hold > 1 else 0.0
+            seen[:, step + 1] = world.step(torch.from_numpy(np.clip(actions + noise, -1, 1)))[0].numpy()
+        return seen
+
+    def _draw(self, generator: np.random.Generator, runs: int) -> NDArray[np.float64]:
+        """Uniform over the box at every step; a held one points anywhere, as fast as can be."""
+        drawn = generator.uniform(-1, 1, (runs, 2)) if self.hold <= 1 else generator.normal(size=(runs, 2))
+        return drawn if self.hold <= 1 else drawn / np.abs(drawn).max(1, keepdims=True)
+
+
+RANDOM = tuple(RandomExplorer(hold) for hold in (1, 10, 20, 40, 80, 160))
+"""Against all of these curiosity is measured; the one that turns out fastest is its rival."""
+
+
+def start(map: Map, runs: int, seed: int) -> tuple[PointMaze, Points]:
+    """A world in which all runs begin at the centre of the first free cell, and [runs, 2] what they see there."""
+    world = PointMaze(map, runs, seed=seed)
+    place = torch.from_numpy(map.center(map.free_cells()[:1])).expand(runs, -1)
+    return world, world.reset(place, place).numpy()
+
+
+class Ground:
+    """What there is to be covered in a maze.
+
+    Args:
+        map: the maze.
+
+    Attributes:
+        cells: free cells.
+        bins: bins of half a unit that the ball's centre can be in.
+    """
+
+    def __init__(self, map: Map) -> None:
+        self.map = map
+        self.cells = len(map.free_cells())
+        rows, columns = map.shape
+        per_cell = round(4 / BIN)
+        middle = np.stack(np.meshgrid(*(np.arange(n * per_cell) for n in (columns, rows))), -1)
+        centres = (middle + 0.5) * BIN - 6
+        offsets = RADIUS * np.array([(x, y) for x in (-1, 0, 1) for y in (-1, 0, 1)])
+        around = map.cell_of(centres[:, :, None] + offsets).clip(0, np.array(map.shape) - 1)
+        self.reachable = ~map.walls[around[..., 0], around[..., 1]].any(-1)
+        self.bins = int(self.reachable.sum())
+
+    def cell_shares(self, seen: Points) -> NDArray[np.float64]:
+        """[T, 2] observations to the [T] share of free cells entered so far."""
+        cells = self.map.cell_of(seen)
+        return _growth(cells[:, 0] * self.map.shape[1] + cells[:, 1]) / self.cells
+
+    def bin_shares(self, seen: Points) -> NDArray[np.float64]:
+        """[T, 2] observations to the [T] share of reachable bins entered so far."""
+        bins = self.bin_of(seen)
+        inside = self.reachable[bins[:, 0], bins[:, 1]]
+        number = np.where(inside, bins[:, 0] * self.reachable.shape[1] + bins[:, 1], NEVER)
+        return (_growth(number) - (np.cumsum(~inside) > 0)) / self.bins
+
+    def bin_of(self, seen: Points) -> NDArray[np.int64]:
+        """[T, 2] observations to their [T, 2] bins: row and column."""
+        return np.floor((seen[:, ::-1] + 6) / BIN).astype(np.int64)
+
+    def visits(self, seen: Points) -> NDArray[np.int64]:
+        """[h, w] how often each bin was seen."""
+        counts = np.zeros(self.reachable.shape, np.int64)
+        np.add.at(counts, tuple(self.bin_of(seen).T), 1)
+        return counts
+
+
+def _growth(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """[T] how many different numbers there were so far."""
+    new = np.zeros(len(numbers), np.int64)
+    new[np.unique(numbers, return_index=True)[1]] = 1
+    return np.cumsum(new)
+
+
+def steps_until(shares: NDArray[np.float64], share: float) -> int:
+    """World steps until a share was reached; -1 where it never was."""
+    there = np.flatnonzero(shares >= share - 1e-9)
+    return int(there[0]) if len(there) else NEVER
+
+
+@dataclass(frozen=True)
+class Score:
+    """How soon several runs of one explorer covered a maze.
+
+    Attributes:
+        name: of the explorer.
+        limit: world steps of each run.
+        cells: per run, steps until every free cell was entered; -1 where some never was.
+        bins: per run, steps until half of the reachable bins were entered; likewise.
+    """
+
+    name: str
+    limit: int
+    cells: list[int]
+    bins: list[int]
+
+    @classmethod
+    def of(cls, name: str, ground: Ground, runs: Iterable[Points]) -> Score:
+        """Scores [T + 1, 2] runs of equal length."""
+        runs = list(runs)
+        cells = [steps_until(ground.cell_shares(seen), 1.0) for seen in runs]
+        bins = [steps_until(ground.bin_shares(seen), BINS) for seen in runs]
+        return cls(name, len(runs[0]) - 1, cells, bins)
+
+    def least(self, steps: list[int]) -> NDArray[np.int64]:
+        """[runs] steps; a run that never got there counts as its limit, which flatters it."""
+        return np.array([self.limit if count == NEVER else count for count in steps])
+
+    @property
+    def median(self) -> float:
+        """Median steps to every cell."""
+        return float(np.median(self.least(self.cells)))
+
+    def line(self) -> str:
+        """One row of the table."""
+        return f"{self.name:32s} {len(self.cells):4d} runs {self._told(self.cells)} {self._told(self.bins)}"
+
+    def _told(self, steps: list[int]) -> str:
+        values, missed = self.least(steps), steps.count(NEVER)
+        text = f"{np.median(values):8,.0f} ({values.min():,} to {values.max():,})"
+        return f"{text + (f', {missed} not in {self.limit:,}' if missed else ''):44s}"
+
+
+HEADER = f"{'':42s} {'steps to every cell: median (range)':44s} {'to half of the bins':44s}"
+
+
+def ratio_interval(first: Score, second: Score, seed: int, draws: int = 10_000) -> tuple[float, float, float]:
+    """The ratio of two explorers' median steps to every cell, and its 95 % bootstrap interval over runs."""
+    generator = np.random.default_rng(seed)
+    medians = [
+        np.median(generator.choice(score.least(score.cells), (draws, len(score.cells))), axis=1)
+        for score in (first, second)
+    ]
+    low, high = np.quantile(medians[0] / medians[1], (0.025, 0.975))
+    return first.median / second.median, float(low), float(high)
