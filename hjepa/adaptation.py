@@ -33,7 +33,12 @@ Points = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 LAST_RESORT = 10_000.0
-"""World steps that a blocked edge costs on top: more than any way round, less than having no way at all."""
+"""Least world steps that a blocked edge costs on top: more than any way round, less than having no way at all."""
+OLD = 2
+"""Sessions after which a front is old. An edge costs double for each that is missing: where all ways are blocked, what
+was found long ago is the first to be doubted."""
+FAR = 16 * LAST_RESORT
+"""World steps of the longest way that is looked for, through blocked edges if need be."""
 SLACK = 1.0
 """World steps by which the way along an upper edge may grow before its cost does."""
 
@@ -86,18 +91,18 @@ class Adaptation:
         return self._learn(memory.bumped(prediction.fronts(memory.threshold, stopped)))
 
     def recall(self, session: Session) -> bool:
-        """Learns from a session that is over: ways of level 2 that it rejected are a bump each.
+        """Learns from a session that is over: fronts grow older, and ways that level 2 rejected are a bump each.
 
         What the levels above rejected is not carried over: their edges are verified by the level below. Returns
         whether what is believed has changed.
         """
         if 2 not in self.graphs:
-            return False
+            return self._learn(self.memory.older())
         edges = sorted({edge for rejected in session.rejected[2] for edge in rejected if edge >= 0})
         fronts = self._edge_fronts(np.array(edges, np.int64))
         known = self.memory.believed.crossings(*self._ends(np.array(edges, np.int64)))
         unexplained = fronts.only(~torch.isfinite(known).any(1))
-        return self._learn(self.memory.bumped(_apart(unexplained)))
+        return self._learn(self.memory.older().bumped(_apart(unexplained)))
 
     def corrected(self, dynamics: Dynamics) -> Dynamics:
         """Level 1's dynamics, stopped at the fronts that are believed now."""
@@ -110,7 +115,8 @@ class Adaptation:
             return False
         old, self.memory = self.memory.believed, memory
         new = memory.believed
-        if torch.equal(old.places, new.places) and torch.equal(old.reach, new.reach):
+        same = torch.equal(old.places, new.places) and torch.equal(old.reach, new.reach)
+        if same and torch.equal(old.age.clamp(max=OLD), new.age.clamp(max=OLD)):
             return False
         self.graphs = self._corrected()
         return True
@@ -122,8 +128,9 @@ class Adaptation:
             return graphs
         points = self._points(graphs[2])
         sealed = fronts.behind(points, float(graphs[2].stride)).cpu().numpy()
-        blocked = torch.isfinite(fronts.crossings(*self._ends())).any(1).cpu().numpy()
-        tolls = np.where(blocked, LAST_RESORT, 0.0).astype(np.float32)
+        crossed = torch.isfinite(fronts.crossings(*self._ends()))
+        price = LAST_RESORT * 2.0 ** (OLD - fronts.age.clamp(max=OLD))
+        tolls = torch.where(crossed, price, 0.0).amax(1).cpu().numpy()
         result = {2: replace(_dearer(graphs[2], tolls), sealed=None if sealed.all() else sealed)}
         tolerance = self.agent.experiment.memory.tolerance
         for k in range(3, max(graphs) + 1):
@@ -150,8 +157,9 @@ class Adaptation:
         where = torch.from_numpy(landmarks.observations[landmarks.graph.sources[edges]]).to(begin)
         state, ones = self.stack.encode(where), torch.ones(len(edges), device=begin.device)
         heading = torch.nn.functional.normalize(end - begin, dim=-1)
+        middle, right = (begin + end) / 2, torch.zeros_like(state)
         return Surprises(
-            self.memory.threshold, where, (begin + end) / 2, heading, state, torch.zeros_like(state), REACH * ones, ones
+            self.memory.threshold, where, middle, heading, state, right, REACH * ones, ones, torch.zeros_like(ones)
         )
 
 
@@ -213,8 +221,10 @@ def verified_again(landmarks: LandmarkGraph, was: LandmarkGraph, below: Landmark
         return landmarks
     ends = np.stack([graph.sources[affected], graph.targets[affected]], 1)
     chosen, numbers = np.unique(ends, return_inverse=True)
-    costs = path_costs(below.graph, landmarks.below[chosen], numbers.reshape(-1, 2), limit)
-    grown = np.where(np.isfinite(costs), costs - graph.costs[affected], LAST_RESORT)
+    costs = path_costs(below.graph, landmarks.below[chosen], numbers.reshape(-1, 2), FAR)
+    costs = np.minimum(costs, FAR)
+    grown = costs - graph.costs[affected]
+    grown = np.where(costs > limit, np.maximum(grown, LAST_RESORT), grown)
     extra = np.zeros(graph.num_edges, np.float32)
     extra[affected] = np.where(grown > SLACK, grown, 0.0)
     return _dearer(landmarks, extra)

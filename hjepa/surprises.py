@@ -53,6 +53,7 @@ class Surprises:
         errors: [M, D] what the prediction of that state was wrong by; 0 where there is nothing to correct.
         reach: [M] radius of the front, world steps.
         evidence: [M] bumps, less what passages outweigh.
+        age: [M] sessions since the last bump.
     """
 
     threshold: Tensor
@@ -63,6 +64,7 @@ class Surprises:
     errors: Tensor
     reach: Tensor
     evidence: Tensor
+    age: Tensor
 
     @classmethod
     def empty(cls, stack: WorldModel, threshold: float) -> Surprises:
@@ -77,7 +79,7 @@ class Surprises:
         observation, state, point = stack.config.observation_dim, config.state_dim, config.critic_dim
         sizes = {"observations": observation, "places": point, "headings": point, "states": state, "errors": state}
         rows = {name: zeros(0, size) for name, size in sizes.items()}
-        return cls(stack.scale.new_tensor(threshold), **rows, reach=zeros(0), evidence=zeros(0))
+        return cls(stack.scale.new_tensor(threshold), **rows, reach=zeros(0), evidence=zeros(0), age=zeros(0))
 
     @classmethod
     def calibrated(
@@ -133,10 +135,15 @@ class Surprises:
                 rows, more = memory._rows(), one._rows()
                 memory = replace(memory, **{name: torch.cat([rows[name], more[name]]) for name in rows})
             else:
-                evidence = memory.evidence.clone()
+                evidence, age = memory.evidence.clone(), memory.age.clone()
                 evidence[match] = (evidence[match] + one.evidence[0]).clamp(max=MOST)
-                memory = replace(memory, evidence=evidence)
+                age[match] = 0.0
+                memory = replace(memory, evidence=evidence, age=age)
         return memory
+
+    def older(self) -> Surprises:
+        """After a session."""
+        return replace(self, age=self.age + 1)
 
     def passed(self, begin: Tensor, end: Tensor) -> Surprises:
         """After ways from [n, E] to [n, E] points were walked: a front that one led through is doubted, or shrinks."""
@@ -246,4 +253,5 @@ class Prediction:
             errors=self.residual[which],
             reach=REACH * ones,
             evidence=ones,
+            age=torch.zeros_like(ones),
         )

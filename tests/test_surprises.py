@@ -107,6 +107,12 @@ def test_ways_cross_a_front_within_its_reach(
     assert float(found) == pytest.approx(aside, abs=1e-4)
 
 
+def test_a_bump_makes_an_old_front_new_again(stack: KnownMap) -> None:
+    memory = bumps(stack, 3).bumped(bumps(stack, 3, y=20.0)).older().older()
+    assert memory.age.tolist() == [2.0, 2.0]
+    assert memory.bumped(bumps(stack, 1)).age.tolist() == [0.0, 2.0]
+
+
 def test_a_passage_casts_doubt_and_a_second_one_is_the_end(stack: KnownMap) -> None:
     memory = bumps(stack, 50).passed(points((0.5, 1.0)), points((1.5, 1.0)))
     assert len(memory) == 1 and len(memory.believed) == 0
