@@ -23,6 +23,7 @@ from hjepa.agent import Agent, Experiment
 from hjepa.data import Trajectories, WindowSampler
 from hjepa.interest import Attempt, Interest, headings
 from hjepa.macro_action import fit_probes, fit_support
+from hjepa.memory import build_landmarks
 from hjepa.policy import PolicyConfig
 from hjepa.stack import LEVELS, Stack, StackConfig
 from hjepa.train import TrainConfig, Trainer
@@ -176,7 +177,7 @@ class Explorer:
         self.experiment = replace(experiment, stack=shape)
         self.diary = Diary([np.asarray(first, np.float32)])
         self.agent: Agent | None = None
-        self._step, self._limit = step, 0
+        self._step, self._limit, self._due = step, 0, config.babble
         self._random = np.random.default_rng(seed)
         self._headings = headings(actions, config.headings, torch.Generator().manual_seed(seed))
         self._attempts: list[Attempt] = []
@@ -191,9 +192,7 @@ class Explorer:
     def run(self, steps: int) -> Diary:
         """Explores for so many world steps."""
         self._limit = len(self.diary) + steps
-        if self.agent is None:
-            self._babble(self.config.babble)
-            self._due = len(self.diary)
+        self._babble(self.config.babble - len(self.diary))
         while self._left:
             if len(self.diary) >= self._due:
                 self._learn()
@@ -248,7 +247,8 @@ class Explorer:
     def _survey(self) -> None:
         """Chooses landmarks from all that was seen so far, and imagines what lies around each of them."""
         assert self.agent is not None
-        self.agent = Agent.remember(self.agent.stack, self.diary.since(0), self.agent.experiment, self.agent.card)
+        graphs, verified = build_landmarks(self.agent.stack, self.diary.since(0), self.experiment.memory)
+        self.agent = replace(self.agent, graphs=graphs, verified=verified)
         self._surveyed = len(self.diary)
         self._places = torch.from_numpy(self.agent.graphs[2].observations)
         self._landings = self._interest.imagine(self._places)
@@ -283,7 +283,7 @@ class Explorer:
         self._interest.see(self.diary.since(begun + 1))
         self._told = len(self.diary.observations)
         self._towards = heading
-        if self._interest.gains(landing[None], self.view.radius)[0] > 0:
+        if self._left and self._interest.gains(landing[None], self.view.radius)[0] > 0:
             self._doubt(origin, heading, landing)
 
     def _doubt(self, origin: Tensor, heading: Tensor, landing: Tensor) -> None:

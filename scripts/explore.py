@@ -33,7 +33,7 @@ from hjepa.metrics import wilson_interval
 from hjepa.stack import Stack
 from hjepa.train import train
 from scripts._cli import Flat, run
-from scripts._coverage import HEADER, RANDOM, Ground, Points, RandomExplorer, Score, ratio_interval, start
+from scripts._coverage import HEADER, Ground, Points, Score, fastest, ratio_interval, start
 from scripts._experiment import preset
 from scripts._machine import use_one_thread
 from viz.exploration import Exploration, exploration_figure
@@ -49,15 +49,13 @@ class Options:
     """Name of a maze (medium, large, giant), or a text file with one."""
     steps: int = 5000
     """World steps that each curious run may take."""
-    data: int = 15000
-    """World steps that the first curious run goes on to, for the data of the agent."""
     seeds: int = 3
-    """Curious runs; their seeds are seed, seed + 1, ..."""
+    """Curious runs; their seeds are seed, seed + 1, ... The agent learns from the first one."""
     random_runs: int = 20
     """Runs of each random explorer, of random_factor times as many steps."""
     random_factor: int = 10
     """Steps of a random run in those of a curious one."""
-    training: int = 2000
+    training: int = 1000
     """Training steps of the agent; 0 trains none."""
     episodes: int = 100
     """Random tasks of its evaluation."""
@@ -70,18 +68,18 @@ class Options:
 def main(options: Flat[Options]) -> None:
     """Covers the maze, compares, trains and evaluates."""
     use_one_thread()
-    if min(options.steps, options.data, options.seeds, options.random_runs, options.random_factor) < 1:
-        raise ValueError("--steps, --data, --seeds, --random-runs and --random-factor must be at least 1")
+    if min(options.steps, options.seeds, options.random_runs, options.random_factor) < 1:
+        raise ValueError("--steps, --seeds, --random-runs and --random-factor must be at least 1")
     map = as_map(options.maze).require_connected()
     out = options.out or Path("runs") / f"explore-{map.name}"
     out.mkdir(parents=True, exist_ok=True)
     ground = Ground(map)
     print(f"{map.name}: {ground.cells} free cells, {ground.bins} bins of half a unit; {out}", flush=True)
     diaries = [_explore(map, options, number) for number in range(options.seeds)]
-    curious = [np.stack(diary.observations[: options.steps + 1]) for diary in diaries]
+    curious = [np.stack(diary.observations) for diary in diaries]
     score = Score.of("curiosity", ground, curious)
     print(f"{HEADER}\n{score.line()}", flush=True)
-    rival, random, wandered = _rival(map, ground, options)
+    rival, random, wandered = fastest(ground, options.steps * options.random_factor, options.random_runs, options.seed)
     ratio, low, high = ratio_interval(score, random, options.seed)
     print(f"curiosity needs {ratio:.0%} [{low:.0%}, {high:.0%}] of the steps of the fastest random explorer")
     runs = [("curiosity", curious), (f"random: {rival.name}", list(wandered[:, : options.steps + 1]))]
@@ -103,30 +101,18 @@ def _explore(map: Map, options: Options, number: int) -> Diary:
 
     begun = time.perf_counter()
     explorer = Explorer(step, first[0], actions=2, seed=options.seed + number)
-    diary = explorer.run(max(options.data, options.steps) if number == 0 else options.steps)
+    diary = explorer.run(options.steps)
     doing = ", ".join(f"{count} {what}" for what, count in Counter(diary.doing).items())
     seconds = time.perf_counter() - begun
     print(f"  run {number}: {len(diary)} steps ({doing}), {len(diary.rounds)} models, {seconds:.0f} s", flush=True)
     return diary
 
 
-def _rival(map: Map, ground: Ground, options: Options) -> tuple[RandomExplorer, Score, Points]:
-    """The random explorer that covered the maze fastest, its score and its runs."""
-    best: tuple[RandomExplorer, Score, Points] | None = None
-    for explorer in RANDOM:
-        runs = explorer.walk(map, options.steps * options.random_factor, options.random_runs, options.seed)
-        score = Score.of(explorer.name, ground, runs)
-        print(score.line(), flush=True)
-        if best is None or score.median < best[1].median:
-            best = explorer, score, runs
-    assert best is not None
-    return best
-
-
 def _exploration(name: str, ground: Ground, runs: list[Points]) -> Exploration:
-    """For the picture: all runs' shares of the bins, and where the first one has been."""
-    shares = np.stack([ground.bin_shares(seen) for seen in runs])
-    return Exploration(name, shares, ground.visits(runs[0]), f"{name}, {len(runs[0]) - 1:,} steps")
+    """For the picture: all runs' shares of the cells, and where the first one has been."""
+    shares = np.stack([ground.cell_shares(seen) for seen in runs])
+    caption = f"{name.partition(':')[0]}, run 0, {len(runs[0]) - 1:,} steps"
+    return Exploration(name, shares, ground.visits(runs[0]), caption)
 
 
 def _train(trajectories: Trajectories, options: Options, out: Path) -> Agent:

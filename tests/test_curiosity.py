@@ -131,8 +131,8 @@ def test_run_goes_on_where_it_stopped() -> None:
     one = Explorer(corridor(), np.zeros(2, np.float32), 2, FEW, QUICK, seed=3)
     one.run(120)
     assert one.agent is None and set(one.diary.doing) == {"babble"}
-    one.run(30)
-    assert len(one.diary) == 150
+    one.run(90)
+    assert one.agent is not None and one.diary.doing.index("probe") == 200 and len(one.diary) == 210
 
 
 def test_where_nothing_is_new_it_practises() -> None:

@@ -1,4 +1,4 @@
-"""How an exploration went: ground covered against world steps, and where each explorer has been."""
+"""How an exploration went: cells entered against world steps, and where each explorer has been."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, LogNorm
+from matplotlib.colors import LinearSegmentedColormap, LogNorm, to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.ticker import FuncFormatter
@@ -24,7 +24,7 @@ class Exploration:
 
     Attributes:
         name: of the explorer.
-        shares: [runs, T + 1] share of the ground covered after each world step, from 0 on.
+        shares: [runs, T + 1] share of the cells entered after each world step, from 0 on.
         visits: [h, w] how often each bin of the map was seen in one of the runs.
         caption: what that one run is.
     """
@@ -87,11 +87,10 @@ def _draw_visits(
     ax.set_title(exploration.caption, loc="left")
 
 
-def _mixed(color: str, ground: str) -> tuple[float, ...]:
-    """A quarter of a colour on the ground: one visit must already be seen."""
-    from matplotlib.colors import to_rgb
-
-    return tuple(0.3 * a + 0.7 * b for a, b in zip(to_rgb(color), to_rgb(ground), strict=True))
+def _mixed(color: str, ground: str) -> str:
+    """A little of a colour on the ground: one visit must already be seen."""
+    r, g, b = (0.3 * a + 0.7 * b for a, b in zip(to_rgb(color), to_rgb(ground), strict=True))
+    return to_hex((r, g, b))
 
 
 def _finish(ax: Axes) -> None:
@@ -99,5 +98,5 @@ def _finish(ax: Axes) -> None:
     ax.set_xlim(left=0)
     ax.set_xlabel("world steps")
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    ax.set_title("ground covered, %", loc="left")
-    ax.legend(loc="lower right", frameon=False, fontsize=8)
+    ax.set_title("free cells entered, %", loc="left")
+    ax.legend(loc="lower right", frameon=False, fontsize=8, handlelength=1.4)
