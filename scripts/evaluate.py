@@ -21,7 +21,7 @@ from hjepa.actor import Actor
 from hjepa.agent import Agent
 from hjepa.cost_to_go import cost_to_go
 from hjepa.evaluate import Naming, Report, random_success_rate, report, run_episodes
-from hjepa.planning import LevelPlanner
+from hjepa.planning import Attitude, LevelPlanner
 from hjepa.pretrained import pretrained
 from planners.trace import Episode
 from scripts._cli import Flat, run
@@ -43,6 +43,9 @@ class Options:
     planners: tuple[LevelPlanner, ...] | None = None
     """What plans at each level, the finest first; the last one does so at all further levels. As the agent was
     configured by default."""
+    risk: Attitude | None = None
+    """What possible outcomes count as where the agent learned that chance decides: their average, the worst tenth of
+    them, or the worst one. As the agent was configured by default."""
     episodes: int | None = None
     """Episodes: of OGBench's tasks, for each of the five (50 by default); of point-maze, in all (250)."""
     seed: int = 1000
@@ -85,24 +88,24 @@ def _check(options: Options, agents: list[Agent], episodes: int) -> None:
         if path is not None and path.suffix.lower() not in suffixes:
             raise ValueError(f"{path}: expected a file ending in {', '.join(suffixes)}")
     for agent in agents:
-        Actor(agent, options.levels, options.planners)
+        Actor(agent, options.levels, options.planners, risk=options.risk)
 
 
 def evaluate(agent: Agent, task: Task, name: str, options: Options, random_rate: float) -> Report:
     """One agent's results on a task, all episodes in one batch and then some alone."""
     assert options.episodes is not None
     tasks = task.evaluation(options.episodes, options.seed)
-    actor = Actor(agent, options.levels, options.planners, options.seed)
+    actor = Actor(agent, options.levels, options.planners, options.seed, risk=options.risk)
     # Code is compiled, and memory laid out, at the first decision: that one is thrown away, and counts for no time.
     for throw_away in (tasks, task.single_episodes(options.seed)[0]):
         observations, goals = throw_away.reset()
         actor.begin(goals)
         actor.act(observations)
     draws = options.figure is not None or options.gif is not None
-    actor = Actor(agent, options.levels, options.planners, options.seed)
+    actor = Actor(agent, options.levels, options.planners, options.seed, risk=options.risk)
     outcome, episode = run_episodes(actor, tasks, record=0 if draws else None)
     alone = [
-        run_episodes(Actor(agent, options.levels, options.planners, options.seed), single)[0]
+        run_episodes(Actor(agent, options.levels, options.planners, options.seed, risk=options.risk), single)[0]
         for single in task.single_episodes(options.seed)
     ]
     if episode is not None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from hjepa.agent import Agent
 from hjepa.checkpoint import CheckpointError, has_checkpoint
+from hjepa.forks import believed_forks
 from hjepa.known_map import map_agent
 from hjepa.optimizers import Optimizer
 from hjepa.planning import Distilled, Search
@@ -121,6 +122,14 @@ def _facts(agent: Agent, level: int) -> LevelFacts:
         places=landmarks.observations.astype(np.float32),
         edges=np.unique(ends, axis=0).astype(np.int32),
         latent=principal_plane(agent, level).project(landmarks.states),
+    )
+
+
+def believed(agent: Agent) -> tuple[Fork, ...]:
+    """What a trained agent believes of portals, from what it met."""
+    return tuple(
+        Fork((float(fork.place[0]), float(fork.place[1])), fork.outcomes, fork.probabilities)
+        for fork in believed_forks(agent)
     )
 
 

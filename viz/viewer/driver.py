@@ -12,7 +12,7 @@ from hjepa.actor import Actor
 from hjepa.agent import Agent
 from hjepa.planning import LevelPlanner
 from planners.trace import Decision
-from viz.viewer.agents import MAP, Library, build, facts, forks, laid_over, unfit
+from viz.viewer.agents import MAP, Library, believed, build, facts, forks, laid_over, unfit
 from viz.viewer.document import Document, Point, Setup
 from viz.viewer.fields import Sampler
 from viz.viewer.messages import AskField, Field, Loaded, Notice, Report
@@ -111,7 +111,7 @@ class Driver:
 
     def _introduction(self, agent: Agent, document: Document) -> Loaded:
         sees_map = document.setups[self.run].agent == MAP
-        return Loaded(self.run, sees_map, facts(agent), forks(document.map) if sees_map else ())
+        return Loaded(self.run, sees_map, facts(agent), forks(document.map) if sees_map else believed(agent))
 
     def _instruct(self, agent: Agent, setup: Setup, levels: int, document: Document) -> None:
         """A new actor where one is needed; else a new goal, or other pins."""
