@@ -124,18 +124,26 @@ class Adaptation:
     def _corrected(self) -> dict[int, LandmarkGraph]:
         """The agent's graphs as far as they are still believed."""
         fronts, graphs = self.memory.believed, self.agent.graphs
-        if not len(fronts) or 2 not in graphs:
+        if not len(fronts) or 2 not in graphs or not graphs[2].graph.num_edges:
             return graphs
         points = self._points(graphs[2])
         sealed = fronts.behind(points, float(graphs[2].stride)).cpu().numpy()
-        crossed = torch.isfinite(fronts.crossings(*self._ends()))
-        price = LAST_RESORT * 2.0 ** (OLD - fronts.age.clamp(max=OLD))
-        tolls = torch.where(crossed, price, 0.0).amax(1).cpu().numpy()
-        result = {2: replace(_dearer(graphs[2], tolls), sealed=None if sealed.all() else sealed)}
+        result = {2: replace(_dearer(graphs[2], self._tolls(fronts)), sealed=None if sealed.all() else sealed)}
         tolerance = self.agent.experiment.memory.tolerance
         for k in range(3, max(graphs) + 1):
             result[k] = verified_again(graphs[k], graphs[k - 1], result[k - 1], tolerance * graphs[k].stride)
         return result
+
+    def _tolls(self, fronts: Surprises) -> Points:
+        """[E] what ways of level 2 cost on top where they lead through fronts."""
+        begin, end = self._ends()
+        furthest = (end - begin).norm(dim=-1).amax() + REACH
+        near = torch.cdist(begin, fronts.places).amin(1) <= furthest  # the others don't come as far
+        crossed = torch.isfinite(fronts.crossings(begin[near], end[near]))
+        price = LAST_RESORT * 2.0 ** (OLD - fronts.age.clamp(max=OLD))
+        tolls = torch.zeros(len(begin), device=begin.device)
+        tolls[near] = torch.where(crossed, price, 0.0).amax(1)
+        return tolls.cpu().numpy()
 
     @torch.no_grad()
     def _points(self, landmarks: LandmarkGraph) -> Tensor:
