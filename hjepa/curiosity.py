@@ -23,11 +23,13 @@ from hjepa.agent import Agent, Experiment
 from hjepa.data import Trajectories, WindowSampler
 from hjepa.interest import Attempt, Interest, headings
 from hjepa.macro_action import fit_probes, fit_support
-from hjepa.memory import build_landmarks
+from hjepa.memory import MemoryConfig, build_landmarks
 from hjepa.policy import PolicyConfig
 from hjepa.stack import LEVELS, Stack, StackConfig
 from hjepa.train import TrainConfig, Trainer
-from planners.graph import reachable
+from hjepa.world_model import WorldModel
+from planners.graph import SearchGraph, reachable
+from planners.landmarks import LandmarkGraph
 from planners.neighbors import NeighborIndex
 
 Points = NDArray[np.float32]
@@ -37,9 +39,12 @@ Step = Callable[[Points], Points]
 LIGHT = Experiment(
     stack=StackConfig(levels=LEVELS[:2]),
     train=TrainConfig(steps=200, batch=128, pairs=256),
+    memory=MemoryConfig(min_visits=1, min_component=0.0),
     policy=PolicyConfig(steps=0),
 )
-"""What learns during exploration: two levels, trained for seconds."""
+"""What learns during exploration: two levels, trained for seconds. No place is too rare to be remembered."""
+BACK = 2.0
+"""What a way costs in the direction in which it was not walked, in that of the other one."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,27 @@ def learn(trajectories: Trajectories, experiment: Experiment) -> Agent:
     fit_support(stack, windows.batch(config.steps).actions, config.seed)
     fit_probes(stack, memory)
     return Agent.remember(stack, memory, experiment, {"rows": len(memory), "steps": config.steps})
+
+
+@torch.no_grad()
+def with_walked_ways(landmarks: LandmarkGraph, stack: WorldModel, observations: Tensor) -> LandmarkGraph:
+    """Level 2's landmarks joined, too, where [N, O] consecutive observations went from one's surroundings to another's.
+
+    A young predictor leaves holes in the graph, and what lies behind a hole would never be gone to again. The way back
+    is a guess: it costs :data:`BACK` times as much, and is rejected where it leads nowhere.
+    """
+    points = stack.level(2).critic.embed(stack.encode(observations, 2))
+    nearest = torch.cdist(points, torch.from_numpy(landmarks.embedding)).argmin(1).numpy()
+    walked = np.unique(np.stack([nearest[:-1], nearest[1:]], 1)[nearest[:-1] != nearest[1:]], axis=0)
+    length = np.linalg.norm(landmarks.embedding[walked[:, 0]] - landmarks.embedding[walked[:, 1]], axis=1)
+    known = landmarks.graph
+    graph = SearchGraph.from_edges(
+        known.num_nodes,
+        np.concatenate([known.sources, walked[:, 0], walked[:, 1]]),
+        np.concatenate([known.targets, walked[:, 1], walked[:, 0]]),
+        np.concatenate([known.costs, length, BACK * length]).astype(known.costs.dtype),
+    )
+    return replace(landmarks, graph=graph)
 
 
 @dataclass
@@ -247,7 +273,9 @@ class Explorer:
     def _survey(self) -> None:
         """Chooses landmarks from all that was seen so far, and imagines what lies around each of them."""
         assert self.agent is not None
-        graphs, verified = build_landmarks(self.agent.stack, self.diary.since(0), self.experiment.memory)
+        seen = self.diary.since(0)
+        graphs, verified = build_landmarks(self.agent.stack, seen, self.experiment.memory)
+        graphs[2] = with_walked_ways(graphs[2], self.agent.stack, seen)
         self.agent = replace(self.agent, graphs=graphs, verified=verified)
         self._surveyed = len(self.diary)
         self._places = torch.from_numpy(self.agent.graphs[2].observations)

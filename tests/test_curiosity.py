@@ -40,6 +40,7 @@ def corridor(length: float = 12.0, width: float = 1.0) -> Callable[[Points], Poi
 
 
 QUICK = replace(LIGHT, train=replace(LIGHT.train, steps=60, batch=64, pairs=128))
+BRIEF = replace(LIGHT, train=replace(LIGHT.train, steps=20, batch=32, pairs=64))
 FEW = CuriosityConfig(babble=200, round=300, growth=0.5, headings=8)
 
 
@@ -47,7 +48,7 @@ FEW = CuriosityConfig(babble=200, round=300, growth=0.5, headings=8)
 def explorer() -> Explorer:
     torch.set_num_threads(1)
     found = Explorer(corridor(), np.zeros(2, np.float32), 2, FEW, QUICK, seed=1)
-    found.run(900)
+    found.run(800)
     return found
 
 
@@ -112,23 +113,23 @@ def test_it_goes_round_the_corner(explorer: Explorer) -> None:
 
 def test_the_diary_tells_what_was_done(explorer: Explorer) -> None:
     diary = explorer.diary
-    assert len(diary) == 900 == len(diary.doing) == len(diary.observations) - 1
+    assert len(diary) == 800 == len(diary.doing) == len(diary.observations) - 1
     assert diary.doing[:200] == ["babble"] * 200 and "probe" in diary.doing and "travel" in diary.doing
     assert diary.rounds[:2] == [200, *[step for step in diary.rounds[1:2] if step >= 500]]
     rows = diary.trajectories()
-    assert len(rows) == 901 and rows.lengths.tolist() == [901]
+    assert len(rows) == 801 and rows.lengths.tolist() == [801]
 
 
 def test_equal_seeds_explore_alike() -> None:
-    first, second = (Explorer(corridor(), np.zeros(2, np.float32), 2, FEW, QUICK, seed=2) for _ in range(2))
+    first, second = (Explorer(corridor(), np.zeros(2, np.float32), 2, FEW, BRIEF, seed=2) for _ in range(2))
     for one in (first, second):
-        one.run(320)
+        one.run(260)
     assert np.array_equal(np.stack(first.diary.observations), np.stack(second.diary.observations))
     assert isinstance(first.agent, Agent) and isinstance(first.agent.graphs[2], LandmarkGraph)
 
 
 def test_run_goes_on_where_it_stopped() -> None:
-    one = Explorer(corridor(), np.zeros(2, np.float32), 2, FEW, QUICK, seed=3)
+    one = Explorer(corridor(), np.zeros(2, np.float32), 2, FEW, BRIEF, seed=3)
     one.run(120)
     assert one.agent is None and set(one.diary.doing) == {"babble"}
     one.run(90)
@@ -137,7 +138,7 @@ def test_run_goes_on_where_it_stopped() -> None:
 
 def test_where_nothing_is_new_it_practises() -> None:
     config = replace(FEW, worthwhile=100.0)  # nothing is
-    one = Explorer(corridor(3.0), np.zeros(2, np.float32), 2, config, QUICK, seed=0)
+    one = Explorer(corridor(3.0), np.zeros(2, np.float32), 2, config, BRIEF, seed=0)
     one.run(400)
     assert "practise" in one.diary.doing and not {"probe", "travel"} & set(one.diary.doing)
 
