@@ -17,8 +17,10 @@ from hjepa.known_map import map_agent
 from hjepa.level import LevelConfig
 from hjepa.stack import Stack, StackConfig
 from hjepa.surprises import SurpriseError, Surprises
+from planners.landmarks import LandmarkPlanner
 from scripts._closures import Task, attempt, closed
 from worlds.maps import CELL_SIZE, Map
+from worlds.point_maze import PointMaze
 
 RING = Map.parse("#######\n#.....#\n#.###.#\n#.....#\n#######", "ring")
 DOOR, OTHER_DOOR = (1, 3), (3, 3)
@@ -150,6 +152,53 @@ def test_episodes_that_are_over_teach_nothing(agent: Agent) -> None:
     assert len(adaptation.noticed) == 0
     assert adaptation.observe(still, push, still)
     assert len(adaptation.noticed) == 8
+
+
+def test_an_episode_that_is_over_goes_unnoticed_while_others_run(agent: Agent) -> None:
+    starts, goals = np.stack([TASK.start, TASK.start]), np.stack([TASK.goal, TASK.goal]).astype(np.float32)
+    for over, surprised in ((True, False), (False, True)):
+        actor, world = Actor(agent, adaptation=adaptation_of(agent)), PointMaze(RING, 2)
+        here = world.reset(torch.from_numpy(starts), torch.from_numpy(goals)).numpy()
+        actor.begin(goals)
+        for step in range(2 * actor.config.commit + 1):
+            actions = actor.act(here, np.array([step == 0 or not over, True]))
+            here = np.stack([here[0], world.step(torch.from_numpy(actions))[0].numpy()[1]])  # the first one stays
+        assert actor.adaptation is not None
+        assert bool(len(actor.adaptation.memory)) is surprised
+
+
+def test_it_plans_anew_at_all_levels_as_soon_as_it_believes(agent: Agent) -> None:
+    actor, world = Actor(agent, adaptation=adaptation_of(agent)), PointMaze(closed(RING, DOOR), 1)
+    here = world.reset(torch.from_numpy(TASK.start[None]), torch.from_numpy(TASK.goal[None])).numpy()
+    actor.begin(TASK.goal[None].astype(np.float32))
+    assert actor.adaptation is not None and actor.session is not None
+    for _ in range(300):
+        actions = actor.act(here)
+        if len(actor.adaptation.memory.believed):
+            break
+        here = world.step(torch.from_numpy(actions))[0].numpy()
+    assert {"replan 2", "replan 3"} <= set(actor.session.events[0])
+
+
+def test_a_walk_through_a_front_takes_it_back(experienced: tuple[Actor, list[int]]) -> None:
+    adaptation = learned(experienced)
+    right = np.float32([[1.0, 0.0]])
+    while len(adaptation.memory.believed):
+        at = adaptation.memory.believed.observations[:1].numpy()
+        assert adaptation.observe(at, right, at + 0.4 * right)
+    assert all(adaptation.graphs[k] is landmarks for k, landmarks in adaptation.agent.graphs.items())
+
+
+def test_nothing_attaches_to_landmarks_just_behind_the_door(experienced: tuple[Actor, list[int]]) -> None:
+    adaptation = learned(experienced)
+    landmarks = adaptation.graphs[2]
+    assert landmarks.sealed is not None and landmarks.sealed.any() and not landmarks.sealed.all()
+    at = adaptation.memory.believed.observations[:1]
+    points = (adaptation.stack.level(2).critic.embed(at)[0].numpy(),) * 2
+    entries, _, _ = LandmarkPlanner(landmarks).entries(points)
+    assert len(entries) >= LandmarkPlanner.MIN_ENTRIES and not landmarks.sealed[entries].any()
+    before, _, _ = LandmarkPlanner(adaptation.agent.graphs[2]).entries(points)
+    assert landmarks.sealed[before].any()
 
 
 def test_one_level_adapts_too(agent: Agent) -> None:
