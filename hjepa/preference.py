@@ -49,6 +49,7 @@ class PreferenceConfig:
     Attributes:
         spacing: between the bumps that the cost is made of, world steps.
         reach: of a bump, world steps; beyond it, it is exactly zero.
+        part: world steps of the parts of each demonstration that are looked at one by one, beside the whole.
         rounds: times that the agent is asked for its ways, each time with what was learned so far.
         steps: of gradient descent per round.
         temperature: world steps by which a demonstrator may be worse than the best, give or take.
@@ -59,7 +60,8 @@ class PreferenceConfig:
 
     spacing: float = 2.0
     reach: float = 7.0
-    rounds: int = 8
+    part: int = 80
+    rounds: int = 6
     steps: int = 100
     temperature: float = 20.0
     observed: float = 0.5
@@ -67,7 +69,7 @@ class PreferenceConfig:
     most: float = 30.0
 
     def __post_init__(self) -> None:
-        for name in ("spacing", "reach", "rounds", "steps", "temperature", "most"):
+        for name in ("spacing", "reach", "part", "rounds", "steps", "temperature", "most"):
             if not getattr(self, name) > 0:
                 raise PreferenceError(f"{name} must be positive, not {getattr(self, name)!r}")
         if not self.sparsity >= 0:
@@ -189,14 +191,18 @@ class _Learner:
     Attributes:
         occupancy: [M, C] world steps that each trajectory spends at each bump, the D demonstrations first.
         time: [M] world steps that each one takes.
-        owner: [M] the demonstration that each belongs to.
+        owner: [M] the demonstration, or part of one, that each belongs to.
+        whole: number of demonstrations, without the parts.
         weights: [C] heights of the bumps.
     """
 
     def __init__(self, agent: Agent, demonstrations: Sequence[Floats], config: PreferenceConfig) -> None:
         self.agent, self.config, self.stack = agent, config, agent.stack
-        self.tasks = [(one[0], one[-1]) for one in demonstrations]
-        paced = [_paced(self.stack, one) for one in demonstrations]
+        whole = [_paced(self.stack, one) for one in demonstrations]
+        # A part of a way that is the best is the best between its own ends, and tells more about fewer places.
+        parts = [part for one in whole for part in one.split(config.part) if 2 <= len(part) < len(one)]
+        paced, self.whole = whole + parts, len(whole)
+        self.tasks = [(one[0].numpy(), one[-1].numpy()) for one in paced]
         self.centres = self._spread(torch.cat([*paced, torch.from_numpy(agent.graphs[LEVEL].observations)]))
         self.weights = torch.zeros(len(self.centres))
         self.occupancy = torch.stack([self._occupancy(one) for one in paced])
@@ -245,8 +251,8 @@ class _Learner:
         )
         shares = torch.exp(-energy - lowest[self.owner])
         partition = lowest + torch.zeros(len(self.tasks)).index_add(0, self.owner, shares).log()
-        surprise = (energy[: len(self.tasks)] + partition).mean()
-        observed = paid[: len(self.tasks)].mean()
+        surprise = (energy[: len(self.tasks)] + partition).sum() / self.whole
+        observed = paid[: self.whole].mean()
         return (
             self.config.temperature * surprise + self.config.observed * observed + self.config.sparsity * weights.sum()
         )

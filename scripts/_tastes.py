@@ -12,8 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hjepa.zones import Zones
 from worlds import Map, MazeTasks, PointMaze
-from worlds.maps import WALL
+from worlds.compiled import RADIUS
+from worlds.maps import CELL_SIZE, WALL
 from worlds.places import place_near, random_task
 
 Points = NDArray[np.float32]
@@ -113,6 +115,7 @@ def left_lane(map: Map) -> Taste:
 
 
 TASTES: dict[str, Callable[[Map], Taste]] = {"dark": dark_cells, "wall": left_lane}
+"""By name."""
 
 
 @dataclass(frozen=True)
@@ -181,3 +184,13 @@ def walk(
 def share_disliked(taste: Taste, trail: Points) -> float:
     """Share of a [T, 2] trail's steps spent where the taste would not be."""
     return float(taste.disliked(trail[1:]).mean())
+
+
+def painted(taste: Taste, cost: float = 20.0) -> Zones:
+    """The same taste told instead of shown: painted on the ground by hand, a quarter of a cell at a time."""
+    half = CELL_SIZE / 2
+    rows, columns = (2 * size for size in taste.map.shape)
+    corner = -1.5 * CELL_SIZE
+    x, y = np.meshgrid(corner + half * (np.arange(columns) + 0.5), corner + half * (np.arange(rows) + 0.5))
+    cells = cost * taste.disliked(np.stack([x, y], -1)).astype(np.float32)
+    return Zones(cells, (corner, corner), half, margin=RADIUS)
