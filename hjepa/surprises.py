@@ -6,7 +6,8 @@ where distances are world steps. Whatever leads through the disc is no longer be
 bumps, shrinks where the agent passes beside its middle, and is forgotten where it passes through.
 
 The error of a prediction is surprising where it exceeds nearly all errors on recorded transitions: the quantile of
-split conformal prediction (Vovk et al. 2005), so that the share of false alarms in an unchanged world is known.
+split conformal prediction (Vovk et al. 2005), so that the share of false alarms on such recordings is known. A planner
+that presses into corners has more of them; they cost it little.
 """
 
 from __future__ import annotations

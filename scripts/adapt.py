@@ -53,8 +53,9 @@ class Options:
     """OGBench's mazes; the agent shipped for each is used."""
     pairs: int = 40
     """Tasks and closures on each maze."""
-    seed: int = 7
-    """Of tasks, closures and planners, and of the recorded steps by which surprise is calibrated."""
+    seed: int = 11
+    """Of tasks, closures and planners, and of the recorded steps by which surprise is calibrated. Nothing was tuned on
+    the default one."""
     json: Path | None = None
     """File for the results."""
 
