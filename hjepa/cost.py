@@ -98,7 +98,7 @@ class IntrinsicCost:
     @property
     def names(self) -> list[str]:
         """Of all terms, guardrails first."""
-        return [term.name for term in (*self.guardrails, *self.drives)]
+        return [rail.name for rail in self.guardrails] + [drive.name for drive in self.drives]
 
     def verify(self) -> None:
         """Raises a :class:`GuardrailError` where anything is not what it was when it was built."""
@@ -121,7 +121,7 @@ class IntrinsicCost:
         return {each.name: (-each.clearance(scene)).clamp(min=0) for each in self.guardrails}
 
     def _digest(self) -> str:
-        told = [[term.fingerprint() for term in terms] for terms in (self.guardrails, self.drives)]
+        told = [each.fingerprint() for each in self.guardrails], [each.fingerprint() for each in self.drives]
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 

@@ -187,7 +187,7 @@ class GuardedActor:
         self.shielding = 0.0
         self._touch: Touch | None = None
         self._margins = margins
-        self._awareness = Awareness(agent.stack.centre[None])
+        self._awareness = Awareness(torch.zeros(1, agent.stack.config.observation_dim))
         controller = self.actor.planner.controller
         guarded = GuardedPlanner(controller.planner, agent.stack, intrinsic, margins, self._awareness)
         self.actor.planner.controller = replace(controller, planner=guarded)

@@ -2,8 +2,8 @@
 
 Whatever was planned, an action is executed only if the agent's own predictor sees a way on from it that keeps to all
 guardrails for some steps, by a margin for the predictor's errors: a control-barrier condition in discrete time,
-enforced by prediction. Else the nearest action of a set that has such a way takes its place; where none has, the one that keeps
-clear the longest.
+enforced by prediction. Else the nearest action of a set that has such a way takes its place; where none has, the one
+that keeps clear the longest.
 
 Sources: Agrawal and Sreenath 2017, "Discrete control barrier functions for safety-critical control"; Wabersich and
 Zeilinger 2021, "A predictive safety filter for learning-based control" (the way on is its backup trajectory); Alshiekh

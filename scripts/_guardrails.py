@@ -136,6 +136,10 @@ class Run:
         way: ``guarded`` plans within guardrails and has a shield; ``planned`` has no shield; ``none`` knows nothing.
         seed: of the tasks and planners.
         tally: of what happens.
+        goals: [B, 2] of the newest episodes, world units.
+        trail: [B, 2] where all balls were, step by step.
+        wrong: [B] who broke a guardrail in the step to there; nobody at the start.
+        stepped_in: [B] whose action in the step from there was replaced by the shield.
     """
 
     world: World
@@ -143,6 +147,10 @@ class Run:
     way: Way
     seed: int
     tally: Tally = field(default_factory=Tally)
+    goals: Points = field(default_factory=lambda: np.empty((0, 2), np.float32))
+    trail: list[Points] = field(default_factory=list)
+    wrong: list[NDArray[np.bool_]] = field(default_factory=list)
+    stepped_in: list[NDArray[np.bool_]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.intrinsic = guardrails(self.hazards)
@@ -160,6 +168,7 @@ class Run:
         tally, tasks = self.tally, tasks_among(self.hazards, episodes, self.seed)
         seen, goals = tasks.reset()
         self.actor.begin(goals)
+        self.goals, self.trail, self.wrong, self.stepped_in = goals, [seen], [np.zeros(len(goals), bool)], []
         past: deque[Points] = deque(maxlen=PAST)
         step, success = 0, np.zeros(len(goals), bool)
         while (active := tasks.active()).any():
@@ -184,6 +193,7 @@ class Run:
         actions = self.guarded.act(seen, active, percept)
         if (verdict := self.guarded.verdict) is not None:
             running = torch.from_numpy(active)
+            self.stepped_in.append((verdict.intervened & running).numpy())
             self.tally.shielding += self.guarded.shielding
             self.tally.interventions += int((verdict.intervened & running).sum())
             self.tally.unsure += int((~verdict.safe & running).sum())
@@ -195,6 +205,8 @@ class Run:
         for kind in KINDS:
             self.tally.broken[kind] += int((broken[kind] & active).sum())
         any_broken = np.any([broken[kind] for kind in KINDS], 0) & active
+        self.trail.append(after)
+        self.wrong.append(any_broken)
         for b in np.flatnonzero(any_broken).tolist():
             self.tally.violations += 1
             if self.tally.judged == JUDGED:

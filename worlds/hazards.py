@@ -139,14 +139,14 @@ class Hazards:
 
 def _corridors(map: Map, generator: np.random.Generator, most: int) -> tuple[list[Floats], Cells]:
     """Straight runs of three cells or more that share no cell, as [n, 2] (row, column), and the cells they use."""
-    free, runs = ~map.walls, []
+    free, runs = ~map.walls, list[NDArray[np.int64]]()
     for turned in (False, True):
         for i, line in enumerate(free.T if turned else free):
             edges = np.flatnonzero(np.diff(np.pad(line.astype(int), 1)))
             for a, b in edges.reshape(-1, 2).tolist():
                 cells = np.array([(j, i) if turned else (i, j) for j in range(a, b)])
                 runs += [cells] if b - a >= 3 else []
-    used, kept = np.zeros(map.shape, bool), []
+    used, kept = np.zeros(map.shape, bool), list[Floats]()
     for k in generator.permutation(len(runs)):
         if len(kept) < most and not used[tuple(runs[k].T)].any():
             used[tuple(runs[k].T)] = True

@@ -1,0 +1,63 @@
+"""Hazards: they leave a way, patrols go to and fro in disjoint corridors, and what was done is judged exactly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from worlds import named_map
+from worlds.hazards import KINDS, Hazards, Patrols
+from worlds.maps import Map
+
+
+def patrols(*ends: tuple[tuple[float, float], tuple[float, float]], phase: float = 0.0) -> Patrols:
+    places = np.array(ends, np.float64).reshape(-1, 2, 2)
+    return Patrols(places[:, 0], places[:, 1], np.full(len(places), phase))
+
+
+def test_a_patrol_goes_to_the_end_and_back_at_its_speed() -> None:
+    there = patrols(((0, 0), (4, 0)))
+    places = np.array([there.at(step)[0][0] for step in range(81)])
+    assert places[[0, 40, 80], 0] == pytest.approx([0, 4, 0], abs=1e-5)
+    assert np.abs(np.diff(places[:, 0])) == pytest.approx(0.1, abs=1e-5)
+    assert there.at(10)[1][0] == pytest.approx([0.1, 0]) and there.at(50)[1][0] == pytest.approx([-0.1, 0])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_hazards_leave_a_way_and_do_not_meet(seed: int) -> None:
+    hazards = Hazards.draw(named_map("large"), seed)
+    assert hazards.open_map.is_connected
+    assert hazards.keep_out.any() and hazards.slow.any() and len(hazards.patrols)
+    assert not (hazards.keep_out & hazards.map.walls).any() and not (hazards.slow & hazards.keep_out).any()
+    for step in range(0, 500, 7):
+        row, column = hazards.map.cell_of(hazards.patrols.at(step)[0]).T
+        assert not (hazards.map.walls | hazards.keep_out | hazards.slow)[row, column].any()
+
+
+def judge() -> Hazards:
+    """A corridor: cell 1 is open, 2 is to keep out of, 4 is slow, and an obstacle stands in 6."""
+    corridor = Map.parse("########\n#......#\n########")
+    keep_out, slow = np.zeros((2, *corridor.shape), bool)
+    keep_out[1, 2] = slow[1, 4] = True
+    return Hazards(corridor, keep_out, slow, 0.1, patrols(((20, 0), (21, 0))))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "broken"),
+    [
+        ((1.29, 0), (1.29, 0), ()),
+        ((1.31, 0), (1.31, 0), ("keep-out",)),
+        ((12, 0), (12.09, 0), ()),
+        ((12, 0), (12.11, 0), ("speed limit",)),
+        ((13.9, 0), (14.1, 0), ("speed limit",)),
+        ((14.1, 0), (14.3, 0), ()),
+        ((18.79, 0), (18.79, 0), ()),
+        ((18.81, 0), (18.81, 0), ("moving obstacles",)),
+    ],
+)
+def test_what_breaks_a_guardrail(
+    before: tuple[float, float], after: tuple[float, float], broken: tuple[str, ...]
+) -> None:
+    hazards = judge()
+    found = hazards.broken(np.array([before], np.float32), np.array([after], np.float32), step=0)
+    assert tuple(kind for kind in KINDS if found[kind][0]) == broken

@@ -1,0 +1,123 @@
+"""The shield: it lets safe actions pass, replaces others by the nearest safe one, and fails as late as it can."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from hjepa.agent import Agent
+from hjepa.contact import Touch
+from hjepa.cost import IntrinsicCost
+from hjepa.dynamics import LevelDynamics
+from hjepa.guardrails import GuardrailError, KeepOut, Margins, MovingObstacles, Percept, Region, SpeedLimit
+from hjepa.known_map import map_agent
+from hjepa.pretrained import pretrained
+from hjepa.shield import Shield, anchored, calibrate
+from planners.base import rollout
+from worlds import collect, named_map
+
+OPEN = np.pad(np.zeros((6, 6), bool), 1, constant_values=True)
+CORNER, SIZE, BODY = (-6.0, -6.0), 4.0, 0.7
+MARGINS = Margins((0.0, *[0.02] * 5), 0.01)
+
+
+@pytest.fixture(scope="module")
+def agent() -> Agent:
+    """It sees an open square from (-2, -2) to (22, 22)."""
+    return map_agent(OPEN, CORNER, SIZE)
+
+
+def region(row: int, column: int) -> Region:
+    cells = np.zeros(OPEN.shape, bool)
+    cells[row, column] = True
+    return Region(cells, CORNER, SIZE)
+
+
+def seen(*places: tuple[float, float]) -> torch.Tensor:
+    return torch.tensor(places, dtype=torch.float32)
+
+
+def moving(position: tuple[float, float], velocity: tuple[float, float], batch: int = 1) -> Percept:
+    disc, way = (seen(value)[None].expand(batch, -1, -1) for value in (position, velocity))
+    return Percept(disc, way, torch.tensor([0.5]))
+
+
+def test_it_stops_at_a_keep_out_zone_and_nowhere_else(agent: Agent) -> None:
+    shield = Shield(agent.stack, IntrinsicCost((KeepOut(region(3, 4), BODY),)), MARGINS)  # from (10, 6) on
+    here, right = seen((9.25, 8), (8, 8), (2, 2)), seen((1, 0), (1, 0), (1, 0))
+    verdict = shield(here, right)
+    assert verdict.intervened.tolist() == [True, False, False] and verdict.safe.all()
+    assert verdict.actions[0, 0] < 0.2 and torch.equal(verdict.actions[1:], right[1:])
+    place, clean = here, KeepOut(region(3, 4), BODY).region
+    for _ in range(40):
+        place = agent.stack.level(1).predictor(place, shield(place, right).actions)
+    assert (clean.distance(place) > BODY).all()
+
+
+def test_it_keeps_to_a_speed_limit_in_the_direction_that_is_wanted(agent: Agent) -> None:
+    shield = Shield(agent.stack, IntrinsicCost((SpeedLimit(region(3, 3), 0.12),)), MARGINS)
+    verdict = shield(seen((8, 8)), seen((1, 0)))
+    assert verdict.intervened.all() and verdict.safe.all()
+    assert verdict.actions[0].tolist() == pytest.approx([0.5, 0])
+
+
+def test_it_makes_way_for_what_comes(agent: Agent) -> None:
+    shield, place = Shield(agent.stack, IntrinsicCost((MovingObstacles(BODY),)), MARGINS), seen((10, 10.1))
+    for step in range(60):
+        disc = (7.0 + 0.1 * step, 10.0)
+        verdict = shield(place, torch.zeros(1, 2), moving(disc, (0.1, 0.0)))
+        place = agent.stack.level(1).predictor(place, verdict.actions)
+        assert torch.linalg.vector_norm(place - seen((disc[0] + 0.1, disc[1]))) > 0.5 + BODY
+
+
+def test_without_a_safe_way_it_takes_the_one_that_leads_out(agent: Agent) -> None:
+    shield = Shield(agent.stack, IntrinsicCost((KeepOut(region(3, 3), BODY),)), MARGINS)
+    verdict = shield(seen((9.0, 8.0)), torch.zeros(1, 2))  # inside, one unit from the right border
+    assert not verdict.safe.any() and verdict.actions[0, 0] > 0.9
+
+
+def test_what_was_touched_is_no_way_out(agent: Agent) -> None:
+    shield, here = Shield(agent.stack, IntrinsicCost((MovingObstacles(BODY),)), MARGINS), seen((10, 10))
+    percept, up = moving((10, 8.75), (0.0, 0.1)), seen((0, 1))
+    touch = Touch.nothing(here).feel(here + 0.2 * up, here, 0.05)
+    assert torch.equal(shield(here, up, percept).actions, up)
+    blocked = shield(here, up, percept, touch)
+    assert blocked.intervened.all() and blocked.actions[0, 0].abs() > 0.5
+
+
+def test_episodes_do_not_leak_into_each_other(agent: Agent) -> None:
+    shield = Shield(agent.stack, IntrinsicCost((KeepOut(region(3, 4), BODY), MovingObstacles(BODY))), MARGINS)
+    generator = torch.Generator().manual_seed(0)
+    here, wanted = (torch.rand(30, 2, generator=generator) * 12 for _ in range(2))
+    percept = Percept(
+        torch.rand(30, 2, 2, generator=generator) * 12, torch.full((30, 2, 2), 0.07), torch.full((2,), 0.5)
+    )
+    together, kept = shield(here, wanted - 6, percept), list[torch.Tensor]()
+    for b in range(30):
+        row = torch.tensor([b])
+        kept.append(shield(here[row], wanted[row] - 6, percept.of(row)).actions)
+    assert torch.allclose(torch.cat(kept), together.actions, atol=1e-6)
+
+
+def test_margins_cover_new_walks() -> None:
+    stack = Agent.load(pretrained("ogbench/pointmaze-medium-navigate")).stack
+    walks = collect(named_map("medium"), rows=20_000, seed=11)
+    first = np.arange(0, 20_000, 7)
+    first = first[(walks.terminals[first[:, None] + np.arange(4)] == 0).all(1)]
+    seen = torch.from_numpy(walks.observations[first[:, None] + np.arange(5)])
+    done, half = torch.from_numpy(walks.actions[first[:, None] + np.arange(4)]), len(first) // 2
+    margins = calibrate(stack, seen[:half], done[:half], miss=0.05)
+    start = stack.encode(seen[half:, 0])
+    with torch.no_grad():
+        places = anchored(stack, seen[half:, 0], start)(rollout(LevelDynamics(stack.level(1)), start, done[half:]))
+    missed = torch.linalg.vector_norm(places - seen[half:], dim=-1) > torch.tensor(margins.place)
+    assert (missed.float().mean(0) < 0.09).all() and missed[:, 1:].any()
+    assert margins.place[0] < 1e-4 and 0.1 < margins.cruise < 0.3
+
+
+def test_input_that_makes_no_sense(agent: Agent) -> None:
+    with pytest.raises(GuardrailError, match="at least one step ahead"):
+        Shield(agent.stack, IntrinsicCost(()), Margins())
+    with pytest.raises(GuardrailError, match="may miss need 1000 windows, not 3"):
+        calibrate(agent.stack, torch.zeros(3, 5, 2), torch.zeros(3, 4, 2))
