@@ -58,10 +58,10 @@ class PreferenceConfig:
         most: highest cost of a place, world steps per world step.
     """
 
-    spacing: float = 2.0
-    reach: float = 7.0
+    spacing: float = 3.0
+    reach: float = 10.0
     part: int = 80
-    rounds: int = 6
+    rounds: int = 10
     steps: int = 100
     temperature: float = 20.0
     observed: float = 0.5
