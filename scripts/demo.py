@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
@@ -34,10 +35,23 @@ from worlds import named_map
 SHOWN = 20.0  # seconds until the window closes by itself, where nobody touches it
 
 
+Scenario = Literal["guardrails", "closed-door", "experiment", "preference"]
+SCENARIOS: dict[Scenario, str] = {
+    "guardrails": "scripts._scenario_guardrails",
+    "closed-door": "scripts._closed_door",
+    "experiment": "scripts.experiment",
+    "preference": "scripts.preference",
+}
+"""Modules with a function of the scenario's name, which draws it into a folder."""
+
+
 @dataclass(frozen=True)
 class Options:
     """Which episode, and who plans it."""
 
+    scenario: Scenario | None = None
+    """Another story, as a picture: guardrails that are kept, a corridor that closes, an experiment that tells two world
+    models apart, a preference learned from demonstrations."""
     maze: Literal["medium", "large", "giant"] = "giant"
     """One of OGBench's mazes."""
     task: int = 1
@@ -56,6 +70,10 @@ def main(options: Flat[Options]) -> None:
     """Plans, says what happened, draws it, and opens the viewer."""
     begun = time.perf_counter()
     use_one_thread()
+    if options.scenario is not None:
+        draw = getattr(import_module(SCENARIOS[options.scenario]), options.scenario.replace("-", "_"))
+        print(f"{draw(options.out)} written; {time.perf_counter() - begun:.0f} s in all")
+        return
     name = f"ogbench/pointmaze-{options.maze}-navigate"
     agent = Agent.load(agent_folder(options.agent) if options.agent else pretrained(name))
     map = named_map(options.maze)
