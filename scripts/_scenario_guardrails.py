@@ -23,7 +23,7 @@ def guardrails(out: Path) -> Path:
         run.episodes(EPISODES)
     # The shield should have had something to do.
     worst = int((np.sum(runs["none"].wrong, 0) * (np.sum(runs["guarded"].stepped_in, 0) > 0)).argmax())
-    walks = [walk(runs[way], worst, caption) for way, caption in (("none", "no guardrails"), ("guarded", "guarded"))]
+    walks = [walk(runs["none"], worst, "no guardrails"), walk(runs["guarded"], worst, "guarded")]
     for each, run in zip(walks, runs.values(), strict=True):
         tally = run.tally
         print(f"  {each.caption}; all {tally.episodes} episodes: {tally.successes} reached their goals, ", end="")
