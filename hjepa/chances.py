@@ -61,6 +61,39 @@ def followable(jumps: Jumps, states: Tensor, edges: Ints, risky: Mask) -> Mask:
     return ~risky[edges[:, 0]] & (~inside | risky[edges[:, 1]])
 
 
+@torch.no_grad()
+def judged(stack: WorldModel, observations: Tensor, edges: Ints) -> tuple[Mask, Mask]:
+    """[L] which of [L, O] landmarks are chance nodes, and [M] which of [M, 2] edges lead where they say, or to one."""
+    jumps = jumps_of(stack)
+    if jumps is None:
+        return np.zeros(len(observations), np.bool_), np.ones(len(edges), np.bool_)
+    states = stack.encode(observations, 1)
+    risky = happens_at(jumps, states)
+    return risky, followable(jumps, states, edges, risky)
+
+
+def chance_nodes(
+    stack: WorldModel, landmarks: LandmarkGraph, finer: LandmarkGraph | None, risky: Mask, reach: float, limit: float
+) -> ChanceNodes | None:
+    """The chance nodes of a level: as the model of events predicts them, or by the level below.
+
+    Args:
+        stack: the world model.
+        landmarks: the level's graph.
+        finer: that of the level below; None for level 2.
+        risky: [L] which landmarks are chance nodes.
+        reach: world steps within which a predicted outcome is known.
+        limit: world steps from an outcome within which a landmark of this level has to be.
+    """
+    jumps = jumps_of(stack)
+    if jumps is None:
+        return None
+    if finer is not None:
+        return lifted_chances(finer, landmarks.below, limit)
+    places = torch.from_numpy(landmarks.observations).to(stack.scale.device)
+    return predicted_chances(stack, jumps, places, risky, reach)
+
+
 class Predicted(NamedTuple):
     """What the model of events says of C places.
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hjepa.chances import followable, happens_at, jumps_of, lifted_chances, predicted_chances
+from hjepa.chances import chance_nodes, judged
 from hjepa.world_model import WorldModel
 from planners.graph import SearchGraph, bounded_distances, strongly_connected_components
 from planners.landmarks import LandmarkGraph
@@ -83,7 +83,7 @@ def build_landmarks(
     graphs: dict[int, LandmarkGraph] = {}
     verified: dict[int, Verification] = {}
     keep = np.arange(len(observations))
-    top, jumps = levels or len(stack), jumps_of(stack)
+    top = levels or len(stack)
     risky = np.zeros(len(keep), np.bool_)
     for k in range(2, top + 1):
         stride = stack.level(k).config.stride
@@ -99,12 +99,8 @@ def build_landmarks(
             else path_costs(graphs[k - 1].graph, chosen, edges, config.tolerance * stride)
         )
         good = costs <= config.tolerance * stride
-        if jumps is not None and k == 2:
-            states = stack.encode(observations[keep[chosen]], 1)
-            risky = happens_at(jumps, states)
-            good &= followable(jumps, states, edges, risky)
-        else:
-            risky = risky[chosen]
+        risky, leads = judged(stack, observations[keep[chosen]], edges) if k == 2 else (risky[chosen], good)
+        good &= leads
         verified[k] = Verification(len(edges), int(good.sum()))
         if len(chosen) > 1 and not good.any():
             raise ValueError(_no_edges(len(observations), k, len(chosen), len(edges)))
@@ -121,13 +117,8 @@ def build_landmarks(
             graph=graph,
             stride=stride,
         )
-        if jumps is not None and risky.any():
-            finer = graphs.get(k - 1)
-            chances = (
-                predicted_chances(stack, jumps, observations[keep], risky, 2 * spacing)
-                if finer is None
-                else lifted_chances(finer, chosen, config.tolerance * stride)
-            )
+        if risky.any():
+            chances = chance_nodes(stack, graphs[k], graphs.get(k - 1), risky, 2 * spacing, config.tolerance * stride)
             graphs[k] = replace(graphs[k], chances=chances)
     return graphs, verified
 
