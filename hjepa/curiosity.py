@@ -74,7 +74,7 @@ class CuriosityConfig:
         views: how to look for new ground; the next way once the last one finds nothing worth while.
         worthwhile: share of the largest possible gain below which a probe is not worth while.
         discount: of a place's gain for each refuted one around it.
-        stuck: share of the imagined speed below which a probe is given up.
+        stuck: share of full speed below which a probe, or a journey, is given up.
         steady: extra weight of going on in the same direction.
         patience: a journey is given up after so many times the time that it should take.
     """
@@ -90,7 +90,7 @@ class CuriosityConfig:
     discount: float = 0.3
     stuck: float = 0.35
     steady: float = 0.3
-    patience: float = 2.5
+    patience: float = 2.0
 
     def __post_init__(self) -> None:
         for view in self.views:
@@ -286,8 +286,8 @@ class Explorer:
         self._interest.see(self.diary.since(self._told))
         self._told = len(self.diary.observations)
         landings = self._interest.imagine(self._here)[0]
-        gains = self._interest.gains(landings, self.view.radius)
-        if self._worthwhile(gains):
+        gains = self._worthwhile(self._interest.gains(landings, self.view.radius))
+        if gains.any():
             weights = gains if self._towards is None else gains * (1 + self.config.steady * self._straight())
             best = int(weights.argmax())
             self._probe(self._headings[best], landings[best])
@@ -300,13 +300,14 @@ class Explorer:
         assert self._towards is not None
         return torch.nn.functional.cosine_similarity(self._headings, self._towards[None])
 
-    def _worthwhile(self, gains: Tensor) -> bool:
-        return bool(gains.max() >= self.config.worthwhile * (self.config.hold - self.view.radius))
+    def _worthwhile(self, gains: Tensor) -> Tensor:
+        """The same gains, and nothing for those that are too small."""
+        return gains * (gains >= self.config.worthwhile * (self.config.hold - self.view.radius))
 
     def _probe(self, heading: Tensor, landing: Tensor) -> None:
         """Holds an action until the time is over, or nothing moves; what was not reached is refuted."""
         origin, begun = self._here[0], len(self.diary)
-        while self._left and len(self.diary) < begun + self.config.hold and not self._stuck(begun):
+        while self._left and len(self.diary) < begun + self.config.hold and not self._stuck(begun, self.WINDOW):
             self._act(self._noisy(heading.numpy()), "probe")
         self._interest.see(self.diary.since(begun + 1))
         self._told = len(self.diary.observations)
@@ -318,21 +319,21 @@ class Explorer:
         self._attempts.append((origin, heading))
         self._interest.refute(landing)
 
-    def _stuck(self, begun: int) -> bool:
-        """Whether the last steps have led nowhere."""
-        if len(self.diary) < begun + self.WINDOW:
+    def _stuck(self, begun: int, window: int) -> bool:
+        """Whether the last ``window`` steps have led nowhere."""
+        if len(self.diary) < begun + window:
             return False
-        before, now = self._interest.place(self.diary.since(len(self.diary) - self.WINDOW)[[0, -1]])
-        return float(torch.linalg.vector_norm(now - before)) < self.config.stuck * self.WINDOW
+        before, now = self._interest.place(self.diary.since(len(self.diary) - window)[[0, -1]])
+        return float(torch.linalg.vector_norm(now - before)) < self.config.stuck * window
 
     def _depart(self) -> None:
         """Travels to where most new ground is to be had per world step; without any, looks otherwise, or practises."""
         if len(self.diary) > self._surveyed:
             self._survey()
-        gains = self._interest.gains(self._landings, self.view.radius)
+        gains = self._worthwhile(self._interest.gains(self._landings, self.view.radius))
         times = self._times()
         gains[~torch.isfinite(times)] = 0
-        if self._worthwhile(gains):
+        if gains.any():
             best, heading = divmod(int((gains / (times[:, None] + self.config.hold)).argmax()), gains.shape[1])
             if self._travel(best, float(times[best]), "travel"):
                 self._probe(self._headings[heading], self._landings[best, heading])
@@ -372,9 +373,10 @@ class Explorer:
         actor = Actor(self.agent, seed=self.seed + len(self.diary))
         goal = self._places[aim]
         actor.begin(goal[None].numpy())
-        end = min(self._limit, len(self.diary) + int(self.config.patience * time) + 2 * self.config.hold)
+        begun = len(self.diary)
+        end = min(self._limit, begun + int(self.config.patience * time) + self.config.hold)
         there = self._interest.place(goal)
-        while len(self.diary) < end:
+        while len(self.diary) < end and not self._stuck(begun, 2 * self.config.hold):
             if float(torch.linalg.vector_norm(self._interest.place(self._here)[0] - there)) <= self.ARRIVED:
                 return True
             self._act(actor.act(self._here.numpy())[0], doing)

@@ -57,6 +57,8 @@ class Options:
     """Steps of a random run in those of a curious one."""
     training: int = 1000
     """Training steps of the agent; 0 trains none."""
+    levels: int = 3
+    """Its levels, 2 to 4."""
     episodes: int = 100
     """Random tasks of its evaluation."""
     seed: int = 0
@@ -116,8 +118,8 @@ def _exploration(name: str, ground: Ground, runs: list[Points]) -> Exploration:
 
 
 def _train(trajectories: Trajectories, options: Options, out: Path) -> Agent:
-    """An agent of three levels, trained on what one curious run recorded."""
-    base, begun = preset(3), time.perf_counter()
+    """An agent trained on what one curious run recorded."""
+    base, begun = preset(options.levels), time.perf_counter()
     experiment = replace(base, train=replace(base.train, seed=options.seed, steps=options.training))
     torch.manual_seed(options.seed)
     stack = Stack(experiment.stack)

@@ -106,6 +106,7 @@ def test_the_script_explores_compares_trains_and_evaluates(tmp_path: Path, capsy
         random_runs=2,
         random_factor=2,
         training=20,
+        levels=2,
         episodes=5,
         out=tmp_path / "out",
     )
