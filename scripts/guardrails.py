@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -67,7 +67,7 @@ def main(options: Flat[Options]) -> None:
     print(f"\nseed {options.seed}; {', '.join(options.worlds)}; {time.perf_counter() - begun:.0f} s in all")
     if options.json is not None:
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps({LABELS[way]: asdict(tally) for way, tally in tallies.items()}, indent=1))
+        options.json.write_text(json.dumps({LABELS[way]: vars(tally) for way, tally in tallies.items()}, indent=1))
 
 
 def among(world: World, way: Way, least: int, options: Options) -> Tally:

@@ -46,7 +46,7 @@ def test_guardrails_are_kept_and_ignorance_breaks_them() -> None:
     assert kept.violations == 0 and kept.successes == kept.episodes == 8
     assert kept.clean[1] == kept.plans[1] > 0
     assert ignorant.violations > 10 and ignorant.clean[1] < ignorant.plans[1]
-    assert ignorant.avoidable == ignorant.judged > 0
+    assert ignorant.judged >= ignorant.avoidable >= ignorant.last_moment > 0
 
 
 def test_the_script_writes_what_it_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
