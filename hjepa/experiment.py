@@ -191,11 +191,11 @@ def telling_place(
         ExperimentError: where the graphs agree, or no such place can be reached.
     """
     size = first.graph.num_nodes
-    edges = [one.graph.sources.astype(np.int64) * size + one.graph.targets for one in (first, second)]
-    disputed = np.unique(np.setxor1d(*edges) // size)
+    edges, others = (one.graph.sources.astype(np.int64) * size + one.graph.targets for one in (first, second))
+    disputed = np.unique(np.setxor1d(edges, others) // size)
     if not len(disputed):
         raise ExperimentError("the two graphs have the same edges: no way tells them apart")
-    agreed = first.graph.without(~np.isin(edges[0], edges[1]))
+    agreed = first.graph.without(~np.isin(edges, others))
     nodes, arrival = reachable(agreed, begins, costs, float(agreed.costs.sum()) + float(costs.max()))
     here = np.isin(nodes, disputed)
     if not here.any():

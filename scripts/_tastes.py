@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hjepa.actor import Actor
 from hjepa.zones import Zones
 from worlds import Map, MazeTasks, PointMaze
 from worlds.compiled import RADIUS
@@ -194,3 +196,30 @@ def painted(taste: Taste, cost: float = 20.0) -> Zones:
     x, y = np.meshgrid(corner + half * (np.arange(columns) + 0.5), corner + half * (np.arange(rows) + 0.5))
     cells = cost * taste.disliked(np.stack([x, y], -1)).astype(np.float32)
     return Zones(cells, (corner, corner), half, margin=RADIUS)
+
+
+class Walks(NamedTuple):
+    """What an agent did on unseen tasks.
+
+    Attributes:
+        success: [B].
+        trails: [T, 2] what was observed in each.
+    """
+
+    success: NDArray[np.bool_]
+    trails: list[Points]
+
+
+def run_walks(actor: Actor, tasks: MazeTasks) -> Walks:
+    """Runs all tasks to their ends."""
+    observations, goals = tasks.reset()
+    actor.begin(goals)
+    frames, active = [observations], tasks.active()
+    steps, success = np.zeros(tasks.num_envs, int), np.zeros(tasks.num_envs, bool)
+    while active.any():
+        observations, success = tasks.step(actor.act(observations, active))
+        frames.append(observations)
+        steps += active
+        active = tasks.active()
+    trails = np.stack(frames, 1)
+    return Walks(success, [trail[: n + 1] for trail, n in zip(trails, steps, strict=True)])

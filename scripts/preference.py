@@ -14,7 +14,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +29,21 @@ from hjepa.pretrained import pretrained
 from hjepa.zones import PlaceCost
 from scripts._cli import Flat, run
 from scripts._machine import use_one_thread
-from scripts._tastes import TASTES, Points, Tasks, Taste, demonstrations, painted, share_disliked, tasks_of
+from scripts._tastes import (
+    TASTES,
+    Points,
+    Tasks,
+    Taste,
+    Walks,
+    demonstrations,
+    painted,
+    run_walks,
+    share_disliked,
+    tasks_of,
+)
 from viz.figures import save
 from viz.preference import preference_figure
-from worlds import MazeTasks, named_map
+from worlds import named_map
 
 RESPECTED = 0.05
 """Share of the steps that may be spent where the demonstrators would not be."""
@@ -56,18 +67,6 @@ class Options:
     """Of demonstrations and tasks."""
     out: Path = Path("out")
     """Folder for the pictures."""
-
-
-class Walks(NamedTuple):
-    """What an agent did on unseen tasks.
-
-    Attributes:
-        success: [B].
-        trails: [T, 2] what was observed in each.
-    """
-
-    success: NDArray[np.bool_]
-    trails: list[Points]
 
 
 def main(options: Flat[Options]) -> None:
@@ -96,21 +95,6 @@ def study(agent: Agent, taste: Taste, options: Options, picture: Path) -> Path:
     for who, done in walks.items():
         print(f"  {who:8} {_row(done, taste, unseen)}")
     return draw(taste, learned, shown, walks, unseen, picture)
-
-
-def run_walks(actor: Actor, tasks: MazeTasks) -> Walks:
-    """Runs all tasks to their ends."""
-    observations, goals = tasks.reset()
-    actor.begin(goals)
-    frames, active = [observations], tasks.active()
-    steps, success = np.zeros(tasks.num_envs, int), np.zeros(tasks.num_envs, bool)
-    while active.any():
-        observations, success = tasks.step(actor.act(observations, active))
-        frames.append(observations)
-        steps += active
-        active = tasks.active()
-    trails = np.stack(frames, 1)
-    return Walks(success, [trail[: n + 1] for trail, n in zip(trails, steps, strict=True)])
 
 
 def respected(done: Walks, taste: Taste) -> NDArray[np.bool_]:

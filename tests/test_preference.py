@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 WALLS = np.array([[cell == "#" for cell in row] for row in ("#######", "#.....#", "#.###.#", "#.....#", "#######")])
 """A ring: two ways from any place to any other."""
-QUICK = PreferenceConfig(spacing=3.0, steps=60, rounds=4)
+QUICK = PreferenceConfig(spacing=4.0, steps=60, rounds=3)
 ABOVE, BELOW = (2.0, 0.0), (2.0, 2.0)
 """(column, row) in cells of the middle of the upper and of the lower corridor."""
 

@@ -81,8 +81,8 @@ def _draw_map(fig: Figure, box: tuple[float, float, float, float], cells: Any, o
     draw_backdrop(ax, cells, look, scale=scale)
     if one.door is not None:
         x, y = centers(np.array(one.door)) - CELL_SIZE / 2
-        shape = {"fill": True, "alpha": 0.35, "facecolor": look.cost, "edgecolor": look.cost, "hatch": "//"}
-        ax.add_patch(Rectangle((x, y), CELL_SIZE, CELL_SIZE, zorder=1.3, **shape))
+        shade = Rectangle((x, y), CELL_SIZE, CELL_SIZE, zorder=1.3, alpha=0.35, color=look.cost, hatch="//")
+        ax.add_patch(shade)
         ax.text(x + CELL_SIZE / 2, y + CELL_SIZE / 2, "?", fontsize=16, ha="center", va="center", fontweight="bold")
     begun = int(np.argmax(one.odds > 0)) if (one.odds > 0).any() else len(one.trail) - 1
     ax.plot(*one.trail[: begun + 1].T, color=look.ink, lw=1.6 * scale, label="on the way there", zorder=3)
