@@ -39,7 +39,7 @@ class RandomExplorer:
 
     def walk(self, map: Map, steps: int, runs: int, seed: int) -> Points:
         """[runs, steps + 1, 2] what is seen from the same start as every explorer's; nobody is ever reset."""
-        world, first = start(map, runs, seed)
+        world, first = start_world(map, runs, seed)
         generator = np.random.default_rng(seed)
         seen = np.empty((runs, steps + 1, 2), np.float32)
         seen[:, 0], actions = first, self._draw(generator, runs)
@@ -60,7 +60,7 @@ RANDOM = tuple(RandomExplorer(hold) for hold in (1, 10, 20, 40, 80, 160))
 """Against all of these curiosity is measured; the one that turns out fastest is its rival."""
 
 
-def start(map: Map, runs: int, seed: int) -> tuple[PointMaze, Points]:
+def start_world(map: Map, runs: int, seed: int) -> tuple[PointMaze, Points]:
     """A world in which all runs begin at the centre of the first free cell, and [runs, 2] what they see there."""
     world = PointMaze(map, runs, seed=seed)
     place = torch.from_numpy(map.center(map.free_cells()[:1])).expand(runs, -1)

@@ -33,7 +33,7 @@ from hjepa.metrics import wilson_interval
 from hjepa.stack import Stack
 from hjepa.train import train
 from scripts._cli import Flat, run
-from scripts._coverage import HEADER, Ground, Points, Score, fastest, ratio_interval, start
+from scripts._coverage import HEADER, Ground, Points, Score, fastest, ratio_interval, start_world
 from scripts._experiment import preset
 from scripts._machine import use_one_thread
 from viz.exploration import Exploration, exploration_figure
@@ -96,7 +96,7 @@ def main(options: Flat[Options]) -> None:
 
 def _explore(map: Map, options: Options, number: int) -> Diary:
     """One curious run."""
-    world, first = start(map, 1, options.seed + number)
+    world, first = start_world(map, 1, options.seed + number)
 
     def step(action: Points) -> Points:
         return world.step(torch.from_numpy(action[None]))[0].numpy()[0]
