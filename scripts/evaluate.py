@@ -27,9 +27,11 @@ from planners.trace import Episode
 from scripts._cli import Flat, run
 from scripts._machine import use_device
 from scripts._results import pooled, print_table
+from scripts._scene import record_scene
 from scripts._tasks import DEFAULT_TASK, Maze, Task, TaskName, agent_folder, make_task
 from viz.figures import SUFFIXES, episode_figure, save
 from viz.record import write_gif
+from viz.viewer.document import Setup
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class Options:
     """File (.png, .svg, .pdf) for a picture of the first episode with every level's plan."""
     gif: Path | None = None
     """File for an animation of the same episode."""
+    scene: Path | None = None
+    """File (.scene) for a recording of the first episode: python scripts/view.py --scene FILE."""
 
 
 def main(maze: Flat[Maze], options: Flat[Options], task: TaskName = DEFAULT_TASK) -> None:
@@ -84,7 +88,7 @@ def _check(options: Options, agents: list[Agent], episodes: int) -> None:
     """Finds mistakes before the episodes are run, rather than after."""
     if episodes < 1:
         raise ValueError(f"--episodes must be at least 1, not {episodes}")
-    for path, suffixes in ((options.figure, SUFFIXES), (options.gif, (".gif",))):
+    for path, suffixes in ((options.figure, SUFFIXES), (options.gif, (".gif",)), (options.scene, (".scene",))):
         if path is not None and path.suffix.lower() not in suffixes:
             raise ValueError(f"{path}: expected a file ending in {', '.join(suffixes)}")
     for agent in agents:
@@ -101,7 +105,7 @@ def evaluate(agent: Agent, task: Task, name: str, options: Options, random_rate:
         observations, goals = throw_away.reset()
         actor.begin(goals)
         actor.act(observations)
-    draws = options.figure is not None or options.gif is not None
+    draws = any(path is not None for path in (options.figure, options.gif, options.scene))
     actor = Actor(agent, options.levels, options.planners, options.seed, risk=options.risk)
     outcome, episode = run_episodes(actor, tasks, record=0 if draws else None)
     alone = [
@@ -110,6 +114,9 @@ def evaluate(agent: Agent, task: Task, name: str, options: Options, random_rate:
     ]
     if episode is not None:
         _draw(agent, task, replace(episode, title=f"{task.name}, {actor.levels} levels"), options)
+        if options.scene is not None:
+            planners = tuple(actor.config.planner(k) for k in range(1, actor.levels + 1))
+            print(record_scene(agent, task.map, episode, Setup(name, actor.levels, planners), options.scene))
     naming = Naming(task.name, task.protocol_of(options.episodes), name)
     return report(naming, actor, tasks, outcome, alone, random_rate, options.seed)
 

@@ -16,6 +16,7 @@ import pytest
 from hjepa.checkpoint import has_checkpoint, load_checkpoint
 from scripts import demo, evaluate, train
 from scripts._cli import run
+from viz.viewer.storage import load_scene
 
 ROOT = Path(__file__).parents[1]
 NAMES = sorted(path.stem for path in (ROOT / "scripts").glob("*.py") if not path.stem.startswith("_"))
@@ -89,6 +90,7 @@ def test_a_run_holds_what_one_wants_to_know(trained: Path) -> None:
 
 def test_a_trained_agent_reaches_random_goals(trained: Path, maze: Path, tmp_path: Path, capsys: Capture) -> None:
     files = f"--json {tmp_path / 'out.json'} --figure {tmp_path / 'out.png'} --gif {tmp_path / 'out.gif'}"
+    files += f" --scene {tmp_path / 'out.scene'}"
     run_evaluate(f"point-maze --map {maze} --agent {trained} --episodes 10 {files}".split())
     result = json.loads((tmp_path / "out.json").read_text())
     assert set(result) >= KEYS
@@ -96,6 +98,7 @@ def test_a_trained_agent_reaches_random_goals(trained: Path, maze: Path, tmp_pat
     assert result["success_rate"] >= 0.9
     assert result["mean_steps"]["random"] < 1.3 * result["oracle_steps"]["random"]
     assert "95 % interval" in capsys.readouterr().out
+    assert load_scene(tmp_path / "out.scene")[0].last > 10
     assert (tmp_path / "out.png").stat().st_size > 10_000 and (tmp_path / "out.gif").stat().st_size > 10_000
 
 
