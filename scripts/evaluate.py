@@ -116,7 +116,15 @@ def evaluate(agent: Agent, task: Task, name: str, options: Options, random_rate:
         _draw(agent, task, replace(episode, title=f"{task.name}, {actor.levels} levels"), options)
         if options.scene is not None:
             planners = tuple(actor.config.planner(k) for k in range(1, actor.levels + 1))
-            print(record_scene(agent, task.map, episode, Setup(name, actor.levels, planners), options.scene))
+            print(
+                record_scene(
+                    agent,
+                    task.map,
+                    episode,
+                    Setup(name if options.agent else task.map.name, actor.levels, planners),
+                    options.scene,
+                )
+            )
     naming = Naming(task.name, task.protocol_of(options.episodes), name)
     return report(naming, actor, tasks, outcome, alone, random_rate, options.seed)
 

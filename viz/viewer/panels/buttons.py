@@ -65,7 +65,7 @@ def _button(stage: Stage, control: Control, lit: bool) -> None:
     if drawn and (text == 0 or text_width(control.label, text) + size + 5 <= right - x):  # words before pictures
         _mark(stage, control, x + size / 2, middle, size)
         x += size + 5
-    if text or not drawn:
+    if text or not drawn or right - x > stage.unit(48):  # a few letters and an ellipsis say more than nothing
         stage.text(control.label, x, middle, _ink(stage, control), size=text or stage.small, room=right - x)
 
 
