@@ -111,7 +111,9 @@ class GuardedPlanner:
         Raises:
             PlannerError: for another number of problems than is seen, and for a model with a latent variable.
         """
-        if len(start) != len(self.awareness.observations) or is_stochastic(dynamics):
+        if is_stochastic(dynamics):
+            raise PlannerError("GuardedPlanner needs a model without a latent variable")
+        if len(start) != len(self.awareness.observations):
             raise PlannerError(f"GuardedPlanner sees {len(self.awareness.observations)} problems, not {len(start)}")
         every = torch.arange(len(start), device=start.device)
         limited = self.module(cost, start, every).constrained()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import matplotlib
 import numpy as np
@@ -14,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch
 from numpy.typing import NDArray
 
+from hjepa.known_map import Fork
 from planners.trace import Episode
 from viz.backdrop import Extent, FigureError, MazeMap, cells_of, draw_backdrop, line_scale
 from viz.theme import Theme, get_theme
@@ -24,25 +24,6 @@ WIDTH, HEADER, FOOTER, MARGIN = 9.0, 0.42, 0.6, 0.08  # inches
 DASHES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2)))
 JUMP = 3.0
 """World units that no step is long: beyond it, a portal was taken."""
-
-
-class Fork(Protocol):
-    """Where chance decides; see :class:`hjepa.known_map.Fork`."""
-
-    @property
-    def place(self) -> Floats:
-        """[2] where it happens."""
-        ...
-
-    @property
-    def outcomes(self) -> Floats:
-        """[m, 2] where it may lead."""
-        ...
-
-    @property
-    def probabilities(self) -> Floats:
-        """[m] how likely."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
 
+from hjepa import known_map
 from hjepa.agent import Agent
 from hjepa.checkpoint import CheckpointError, has_checkpoint
 from hjepa.forks import believed_forks
-from hjepa.known_map import map_agent
+from hjepa.known_map import map_agent, portal_forks
 from hjepa.optimizers import Optimizer
 from hjepa.planning import Distilled, Search
 from hjepa.pretrained import pretrained, shipped
@@ -127,14 +129,15 @@ def _facts(agent: Agent, level: int) -> LevelFacts:
 
 def believed(agent: Agent) -> tuple[Fork, ...]:
     """What a trained agent believes of portals, from what it met."""
-    return tuple(
-        Fork((float(fork.place[0]), float(fork.place[1])), fork.outcomes, fork.probabilities)
-        for fork in believed_forks(agent)
-    )
+    return _told(believed_forks(agent))
 
 
 def forks(map: Map) -> tuple[Fork, ...]:
-    """What whoever sees the map believes of its portals: each entrance leads to any exit, all as likely."""
-    exits = map.center(map.exits()).astype(np.float32)
-    likely = np.full(len(exits), 1 / max(1, len(exits)), np.float32)
-    return tuple(Fork((float(x), float(y)), exits, likely) for x, y in map.center(map.entrances()))
+    """What whoever sees the map believes of its portals."""
+    return _told(portal_forks(map.center(map.entrances()), map.center(map.exits())))
+
+
+def _told(forks: Iterable[known_map.Fork]) -> tuple[Fork, ...]:
+    return tuple(
+        Fork((float(fork.place[0]), float(fork.place[1])), fork.outcomes, fork.probabilities) for fork in forks
+    )

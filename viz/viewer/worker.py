@@ -123,8 +123,10 @@ def _serve(pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the window, which then closes the pipe
     inbox: Inbox = SimpleQueue()
     Thread(target=_listen, args=(pipe, inbox), daemon=True).start()
-    _use_one_thread()
+    from hjepa.threads import use_one_thread
     from viz.viewer.session import Session
+
+    use_one_thread()
 
     with suppress(OSError):  # the window may be gone just when it is to be told
         _answer(Session(), inbox, pipe)
@@ -136,15 +138,6 @@ def _listen(pipe: Connection, inbox: Inbox) -> None:
         while True:
             inbox.put(pipe.recv())
     os._exit(0)
-
-
-def _use_one_thread() -> None:
-    """As the scripts do: the networks are small, and numba's OpenMP threads would share PyTorch's."""
-    import numba
-    import torch
-
-    numba.config.THREADING_LAYER = "workqueue"
-    torch.set_num_threads(1)
 
 
 def _answer(session: Session, inbox: Inbox, pipe: Connection) -> None:
