@@ -206,7 +206,7 @@ class _Parts:
             dynamics=LevelDynamics(stack.level(1), world_actions(stack)),
             embed=measure(stack, 1, 1),
             measure=measure(stack, 1, target),
-            surcharge=None if self.zones is None else _toll(stack, self.zones.capped(PACE), 1),
+            surcharge=None if self.zones is None else _along(stack, self.zones.capped(PACE)),
             forbidden=_forbidden(stack, self.zones, 1),
         )
 
@@ -347,6 +347,11 @@ def _controller(config: PlanningConfig, policy: Policy | None, zones: bool) -> P
 def _toll(stack: WorldModel, zones: PlaceCost, k: int) -> Measure:
     """[..., D] states of level ``k`` to the [...] extra world steps per world step spent there."""
     return lambda states: zones.toll(stack.decode(states, k))
+
+
+def _along(stack: WorldModel, zones: PlaceCost) -> Measure:
+    """[..., T+1, D] states of level 1 to the [..., T+1] extra world steps per world step spent there on such a way."""
+    return lambda states: zones.along(stack.decode(states, 1))
 
 
 def _forbidden(stack: WorldModel, zones: PlaceCost | None, k: int) -> Measure | None:

@@ -122,6 +122,10 @@ class Preference:
         """[..., O] places to the [...] extra world steps per world step spent there; differentiable."""
         return self._cost(embed(self.stack, observations))
 
+    def along(self, ways: Tensor) -> Tensor:
+        """[..., T, O] places one after the other to their [..., T] tolls."""
+        return self.toll(ways)
+
     def clean(self, observations: Tensor) -> Tensor:
         """[..., O] places to [...] true: a preference forbids nothing."""
         return torch.ones(observations.shape[:-1], dtype=torch.bool, device=observations.device)

@@ -32,7 +32,7 @@ class ZoneError(ValueError):
 
 
 class PlaceCost(Protocol):
-    """What places cost on top of the time spent there: painted (:class:`Zones`), or learned."""
+    """What places, and ways through them, cost on top of the time: painted (:class:`Zones`), or learned."""
 
     @property
     def size(self) -> float:
@@ -60,6 +60,10 @@ class PlaceCost(Protocol):
 
     def toll(self, observations: Tensor) -> Tensor:
         """[..., O] places to the [...] extra world steps per world step spent there; differentiable."""
+        ...
+
+    def along(self, ways: Tensor) -> Tensor:
+        """[..., T, O] places one after the other to [..., T] the same, where the direction of motion may matter."""
         ...
 
     def clean(self, observations: Tensor) -> Tensor:
@@ -130,6 +134,10 @@ class Zones:
         other = torch.lerp(table[row + next_row, column], table[row + next_row, column + next_column], share_x)
         return torch.lerp(this, other, share_y)
 
+    def along(self, ways: Tensor) -> Tensor:
+        """[..., T, 2] places one after the other to their [..., T] tolls: what is painted costs in all directions."""
+        return self.toll(ways)
+
     def clean(self, observations: Tensor) -> Tensor:
         """[..., 2] places to the [...] flags of those that are in no guardrail."""
         column, row = self._cell(observations).unbind(-1)
@@ -186,7 +194,7 @@ def _straight_costs(landmarks: LandmarkGraph, zones: PlaceCost) -> Floats:
     places = torch.lerp(begin[:, None], end[:, None], shares)
     clean = zones.clean(places)
     entering = (clean[:, :-1] & ~clean[:, 1:]).any(1).numpy()
-    costs: Floats = graph.costs * (1 + zones.toll(places).mean(1).numpy())
+    costs: Floats = graph.costs * (1 + zones.along(places).mean(1).numpy())
     return np.where(entering, np.inf, costs)
 
 
