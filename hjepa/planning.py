@@ -10,6 +10,7 @@ from typing import Literal, cast, get_args
 import torch
 from torch import Tensor
 
+from hjepa.determined import Outlook, determined
 from hjepa.dynamics import CodeDynamics, LevelDynamics, world_actions
 from hjepa.optimizers import Effort, Optimizer, make_optimizer
 from hjepa.policy import Policy, PolicyPlanner
@@ -41,9 +42,10 @@ NO_POLICY = "{!r} needs a policy, which this agent has not; see scripts/distil.p
 
 LevelPlanner = Literal[Optimizer, Search, Distilled]
 
-Attitude = Literal["average", "cautious", "worst"]
+Attitude = Literal["average", "cautious", "worst", Outlook]
 RISKS: dict[Attitude, Risk] = {"average": MEAN, "cautious": Risk(0.1), "worst": WORST}
 """What planners weigh where a latent variable decides: the mean, the mean of the worst tenth (CVaR), the worst case."""
+RISKS |= {outlook: MEAN for outlook in get_args(Outlook)}  # of the one outcome that is left; hjepa/determined.py
 
 WAY = 48
 """Macro-actions of the longest way that value iteration plans."""
@@ -87,7 +89,8 @@ class PlanningConfig:
         support: distance to remembered places up to which a prediction is believed, in strides of level 2.
         support_weight: world steps that are paid for each world step outside.
         simulations: nodes that ``mcts`` adds to a tree.
-        risk: what the possible costs of one choice count as, where a level's model has a latent variable.
+        risk: what the possible costs of one choice count as, where a level's model has a latent variable; or how that
+            variable is ignored on landmarks, for comparison (:mod:`hjepa.determined`).
         give_up: world steps that count for an outcome from which no way to the goal is known. Far more than a way has:
             whoever is trapped does not arrive later, but never.
     """
@@ -160,6 +163,8 @@ def make_hierarchy(
     if zones is not None and zones.empty:
         zones = None
     known = graphs if zones is None else priced(graphs, zones)
+    if config.risk in get_args(Outlook):
+        known = determined(stack, known, cast(Outlook, config.risk))
     parts = _Parts(stack, known, config, levels, generator, zones, signposts)
     return HierarchicalPlanner(parts.controller(policy), [parts.level(k) for k in range(2, levels + 1)])
 

@@ -39,7 +39,7 @@ class ChanceNodes:
     """The nodes of a graph at which the world decides. Their edges, if they have any, are never taken.
 
     Attributes:
-        nodes: [C] their numbers, ascending.
+        nodes: [C] their numbers, ascending. One that has several rows is a choice between them, made by whoever plans.
         outcomes: [C, m] the nodes that may come next, :data:`NOWHERE` for none that is known.
         probabilities: [C, m] how likely each is; rows sum to 1.
         costs: [C, m] world steps until there.
@@ -68,6 +68,26 @@ class ChanceNodes:
     def among(self, nodes: NDArray[np.integer]) -> NDArray[np.bool_]:
         """[n] which of [n] nodes are chance nodes."""
         return np.isin(nodes, self.nodes)
+
+    def likeliest(self) -> ChanceNodes:
+        """The same nodes, each with its likeliest outcome alone: what a predictor without a latent variable may say.
+
+        >>> ChanceNodes([7], [[2, 5]], [[0.4, 0.6]], [[1.0, 3.0]]).likeliest().outcomes.tolist()
+        [[5]]
+        """
+        best = self.probabilities.argmax(1)[:, None]
+        outcomes, costs = (np.take_along_axis(array, best, 1) for array in (self.outcomes, self.costs))
+        return ChanceNodes(self.nodes, outcomes, np.ones_like(costs), costs)
+
+    def chosen(self, least: float = 0.0) -> ChanceNodes:
+        """The same nodes, as if the planner chose the outcome: a row for each that is likelier than ``least``.
+
+        >>> ChanceNodes([7], [[2, 5]], [[0.4, 0.6]], [[1.0, 3.0]]).chosen().nodes.tolist()
+        [7, 7]
+        """
+        node, outcome = np.nonzero(self.probabilities > least)
+        outcomes, costs = self.outcomes[node, outcome, None], self.costs[node, outcome, None]
+        return ChanceNodes(self.nodes[node], outcomes, np.ones_like(costs), costs)
 
 
 class Values(NamedTuple):

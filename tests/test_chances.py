@@ -13,11 +13,14 @@ from torch import Tensor
 
 from hjepa.actor import Actor
 from hjepa.agent import Agent
+from hjepa.determined import determined
 from hjepa.forks import believed_forks
 from hjepa.latent import Jumps
 from hjepa.memory import build_landmarks
+from hjepa.planning import Attitude
 from hjepa.stack import Stack
 from hjepa.trajectories import Trajectories
+from planners.landmarks import LandmarkGraph
 from planners.stochastic_graph import NOWHERE
 
 FAR_OFF = (60.0, 60.0)
@@ -96,6 +99,54 @@ def test_the_attitude_and_the_price_of_a_trap_decide(agent: Agent, ends: tuple[T
             track = actor.session.track(3, 0)  # type: ignore[union-attr]
             into[risk, give_up] = not track.path.final
     assert into == {("average", 20.0): True, ("average", 1e4): False, ("worst", 20.0): True, ("worst", 1e4): False}
+
+
+def into_the_portal(agent: Agent, risk: Attitude, start: np.ndarray, goal: np.ndarray) -> bool:
+    """Whether the top level's way ends where the world decides."""
+    actor = Actor(agent, risk=risk)
+    actor.begin(goal[None])
+    actor.act(start[None])
+    assert actor.session is not None
+    return not actor.session.track(3, 0).path.final  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("risk", "bad", "enters"),
+    [("likeliest", 0.25, True), ("likeliest", 0.6, False), ("optimistic", 0.6, True), ("average", 0.25, False)],
+)
+def test_who_ignores_chance_enters(
+    agent: Agent, ends: tuple[Tensor, Tensor], risk: Attitude, bad: float, enters: bool
+) -> None:
+    places = agent.graphs[2].observations
+    away = np.linalg.norm(places - ends[0].numpy(), axis=1)
+    start = places[np.where(away > 2.5, away, np.inf).argmin()]
+    likely = {k: likelier(landmarks, 1 - bad) for k, landmarks in agent.graphs.items()}
+    assert into_the_portal(replace(agent, graphs=likely), risk, start, ends[1].numpy()) == enters
+
+
+def likelier(landmarks: LandmarkGraph, first: float) -> LandmarkGraph:
+    """The same graph, at whose chance nodes the first of two outcomes has another probability."""
+    assert landmarks.chances is not None
+    probabilities = np.tile([first, 1 - first], (len(landmarks.chances.nodes), 1))
+    return replace(landmarks, chances=replace(landmarks.chances, probabilities=probabilities))
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_the_mean_outcome_lies_between(agent: Agent, ends: tuple[Tensor, Tensor], k: int) -> None:
+    landmarks = determined(agent.stack, agent.graphs, "mean-outcome")[k]
+    chances = landmarks.chances
+    assert chances is not None and agent.graphs[k].chances is not None
+    assert chances.outcomes.shape == (len(agent.graphs[k].chances.nodes), 1)
+    exits = torch.stack([ends[1], torch.tensor(FAR_OFF)])
+    mean = torch.tensor([0.75, 0.25]) @ agent.stack.encode(exits)
+    nearest = torch.cdist(agent.stack.raise_states(mean[None], 1, 2), torch.from_numpy(agent.graphs[2].states)).argmin()
+    here = landmarks.observations[chances.outcomes[0, 0]]
+    assert np.linalg.norm(here - agent.graphs[2].observations[nearest]) < 2.0 * k
+
+
+def test_what_knows_no_chance_stays_as_it_is(small_agent: Agent) -> None:
+    graphs = determined(small_agent.stack, small_agent.graphs, "likeliest")
+    assert all(vars(graphs[k]) == vars(small_agent.graphs[k]) for k in graphs)
 
 
 def test_what_is_believed_can_be_told(agent: Agent, small_agent: Agent, ends: tuple[Tensor, Tensor]) -> None:

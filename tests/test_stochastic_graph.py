@@ -60,6 +60,22 @@ def test_each_attitude_takes_its_way() -> None:
     assert walked == {"average": ([0, 1], True, 5.0), "worst": ([0, 3], False, 30.0)}
 
 
+def test_without_chance_the_likeliest_or_the_best_outcome_is_certain() -> None:
+    graph = SearchGraph.from_edges(5, [0, 0, 2, 4], [1, 3, 3, 3], [2.0, 30.0, 9.0, 1.0])
+    portal = ChanceNodes([1], [[2, NOWHERE, 4]], [[0.3, 0.65, 0.05]], np.ones((1, 3)))  # type: ignore[arg-type]
+    found = {}
+    for name, chances in (
+        ("likeliest", portal.likeliest()),
+        ("chosen", portal.chosen()),
+        ("hoped", portal.chosen(0.1)),
+    ):
+        values = stochastic_values(graph, chances, [3], [0.0], give_up=GIVE_UP)
+        way = follow(graph, chances, values, [0], [0.0], [3], [0.0])
+        found[name] = (way.result.nodes.tolist(), way.open, way.result.cost)
+    # The likeliest outcome is a trap; of the others, 4 is one step from the goal, and 2 is nine.
+    assert found == {"likeliest": ([0, 3], False, 30.0), "chosen": ([0, 1], True, 4.0), "hoped": ([0, 1], True, 12.0)}
+
+
 def test_a_trap_costs_as_much_as_giving_up() -> None:
     graph = SearchGraph.from_edges(4, [0, 0, 2], [1, 3, 3], [2.0, 30.0, 1.0])
     chances = ChanceNodes(np.array([1]), np.array([[2, NOWHERE]]), np.array([[0.9, 0.1]]), np.ones((1, 2)))

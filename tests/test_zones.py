@@ -319,7 +319,7 @@ def test_risk_reaches_every_search(small_agent: Agent, name: Any) -> None:
 
 
 def test_an_attitude_that_there_is_not() -> None:
-    with pytest.raises(ValueError, match="risk must be one of average, cautious, worst, not 'bold'"):
+    with pytest.raises(ValueError, match="risk must be one of average, cautious, worst, likeliest, .*, not 'bold'"):
         PlanningConfig(risk="bold")  # type: ignore[arg-type]
 
 
