@@ -47,7 +47,8 @@ class Options:
     configured by default."""
     risk: Attitude | None = None
     """What possible outcomes count as where the agent learned that chance decides: their average, the worst tenth of
-    them, or the worst one. As the agent was configured by default."""
+    them, or the worst one; or, for comparison, as if there were no chance: the likeliest, the one that suits it best,
+    or the mean of all. As the agent was configured by default."""
     episodes: int | None = None
     """Episodes: of OGBench's tasks, for each of the five (50 by default); of point-maze, in all (250)."""
     seed: int = 1000
@@ -80,6 +81,9 @@ def main(maze: Flat[Maze], options: Flat[Options], task: TaskName = DEFAULT_TASK
     result = reports[0].to_dict() if len(reports) == 1 else pooled(reports)
     if len(reports) > 1:
         print_table(result)
+    if options.risk is not None:
+        result["risk"] = options.risk
+        print(f"{'risk':10} {options.risk}")
     if options.json is not None:
         _write_json(options.json, result)
 
