@@ -1,0 +1,205 @@
+"""Batched pixels: pictures of many worlds at once, drawn on whatever device the states are on.
+
+A :class:`Raster` keeps one picture of every layout (the background: walls and floor, anti-aliased once) and, for a
+batch of places, gathers the backgrounds and stamps the agent's dot onto a small patch of each. Frames are bytes; a
+training loop keeps states, not frames, and draws its frames anew for every batch::
+
+    layouts = generate_layouts("large", 25, seed=0)
+    raster = maze_raster(layouts, PROTOCOL)                 # or LOW: 40 pixels
+    frames = raster(states[..., :2], maps)                  # [..., 3, 98, 98] uint8
+    inputs = frames.float() / 255                           # or raster.floats(...): the same in [0, 1]
+
+A place is ``(x, y)`` in world units; picture row 0 is at the top, where y is least.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from worlds.draw import AGENT, COLOURS, GOAL
+from worlds.layouts import Layouts
+from worlds.maps import FREE, WALL
+
+Colour = tuple[float, ...]
+FLOOR_COLOUR, WALL_COLOUR = COLOURS[FREE], COLOURS[WALL]
+CUTOFF = 3.33
+"""Standard deviations after which a Gaussian dot is below 1/255."""
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """A dot, by how opaque it is at a distance from its centre.
+
+    Attributes:
+        size: of a disc its radius, of a Gaussian dot its standard deviation; pixels.
+        colour: [C] what it is painted with, 0..255.
+        profile: ``disc`` (anti-aliased edge) or ``gaussian`` (``exp(-d^2 / 2 size^2)``).
+        channels: [C] which channels it is painted on; all by default.
+    """
+
+    size: float
+    colour: Colour = AGENT
+    profile: Literal["disc", "gaussian"] = "disc"
+    channels: tuple[bool, ...] | None = None
+
+    @property
+    def reach(self) -> int:
+        """Pixels on each side of its centre's pixel that it may colour."""
+        return int(np.ceil(self.size + 0.5 if self.profile == "disc" else CUTOFF * self.size))
+
+    def opacity(self, distance: Tensor) -> Tensor:
+        """[...] 0..1 at [...] distances from the centre, pixels."""
+        if self.profile == "gaussian":
+            return torch.exp(-distance.square() / (2 * self.size**2))
+        return (self.size + 0.5 - distance).clamp(0, 1)
+
+
+class Raster:
+    """Draws frames: the layouts' backgrounds with the agent's dot on them."""
+
+    def __init__(self, backgrounds: Tensor, stamp: Stamp, scale: float = 1.0, offset: float = 0.0) -> None:
+        """Keeps what never changes.
+
+        Args:
+            backgrounds: [M, C, H, W] uint8, one for each layout.
+            stamp: the agent's dot.
+            scale: pixels per world unit.
+            offset: pixels between the picture's top left corner and the world's origin. A picture's pixel (row i,
+                column j) is the square from (j, i) to (j + 1, i + 1) in ``scale * place + offset``.
+        """
+        self.backgrounds = backgrounds.contiguous()
+        self._words = _widest(self.backgrounds.flatten(1))
+        self.stamp, self.scale, self.offset = stamp, scale, offset
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of a frame."""
+        channels, height, width = self.backgrounds.shape[1:]
+        return channels, height, width
+
+    def to(self, device: torch.device | str) -> Raster:
+        """The same on another device, where the places will be."""
+        return Raster(self.backgrounds.to(device), self.stamp, self.scale, self.offset)
+
+    def __call__(self, places: Tensor, maps: Tensor | None = None) -> Tensor:
+        """[..., C, H, W] uint8 frames of the dot at [..., 2] places (world units), each in layout [...] (0: the first).
+
+        ``maps`` may lack trailing dimensions of ``places``: [B] maps for [B, T, 2] places.
+        """
+        batch = places.shape[:-1]
+        maps = torch.zeros((), dtype=torch.int64) if maps is None else maps
+        maps = maps.to(self.backgrounds.device).reshape(maps.shape + (1,) * (len(batch) - maps.dim())).expand(batch)
+        frames = self._words.index_select(0, maps.reshape(-1)).view(torch.uint8).view(-1, *self.shape)
+        stamp_dots(frames, self.pixels(places).reshape(-1, 2), self.stamp)
+        return frames.view(*batch, *self.shape)
+
+    def floats(self, places: Tensor, maps: Tensor | None = None) -> Tensor:
+        """The same as [..., C, H, W] float32 in [0, 1]: what a network reads."""
+        return self(places, maps).float().div_(255)
+
+    def pixels(self, places: Tensor) -> Tensor:
+        """[..., 2] (column, row) in the picture of [..., 2] places, pixels."""
+        return places.to(self.backgrounds.device, torch.float32) * self.scale + self.offset
+
+
+def stamp_dots(frames: Tensor, centers: Tensor, stamp: Stamp, visible: Tensor | None = None) -> None:
+    """Paints one dot onto each frame, in place; a dot over the picture's edge is cut off.
+
+    Args:
+        frames: [N, C, H, W] uint8, contiguous.
+        centers: [N, 2] (column, row) of the dots' centres, pixels.
+        stamp: the dot.
+        visible: [N] whether to paint it; all by default.
+    """
+    number, channels, height, width = frames.shape
+    offsets = torch.arange(-stamp.reach, stamp.reach + 1, device=frames.device)
+    columns, rows = (centers.floor().long()[:, k, None] + offsets for k in (0, 1))
+    dx, dy = columns + 0.5 - centers[:, :1], rows + 0.5 - centers[:, 1:]
+    opacity = stamp.opacity((dy[:, :, None].square() + dx[:, None, :].square()).sqrt())
+    # Pixels beyond the edge fold onto it with opacity 0, where they must not undo the pixels that are there already:
+    # so all is added as a difference.
+    inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None, :]
+    opacity = (opacity * inside).flatten(1)[:, None]
+    opacity = opacity if visible is None else opacity * visible[:, None, None]
+    index = rows.clamp(0, height - 1)[:, :, None] * width + columns.clamp(0, width - 1)[:, None, :]
+    index = index.flatten(1)[:, None].expand(-1, channels, -1)
+    pixels = frames.view(number, channels, -1)
+    under = pixels.gather(2, index).float()
+    colour = torch.tensor(stamp.colour, device=frames.device, dtype=torch.float32)[:, None]
+    if stamp.channels is not None:
+        opacity = opacity * torch.tensor(stamp.channels, device=frames.device)[:, None]
+    # A byte that wraps around is right: differences are added modulo 256.
+    change = ((under + opacity * (colour - under)).round() - under).to(torch.int16).to(torch.uint8)
+    pixels.scatter_add_(2, index, change)
+
+
+def _widest(rows: Tensor) -> Tensor:
+    """[M, n] bytes as the widest words that n is made of: gathering rows of those is several times as fast."""
+    for dtype in (torch.int64, torch.int32, torch.int16):
+        if rows.shape[1] % dtype.itemsize == 0:
+            return rows.view(dtype)
+    return rows
+
+
+@dataclass(frozen=True)
+class MazeView:
+    """How a maze is seen from above.
+
+    Attributes:
+        cell: pixels on a cell's side; need not be whole.
+        ring: further cells of wall to show around the border.
+        dot: radius of the agent's dot, cells.
+    """
+
+    cell: float
+    ring: int = 0
+    dot: float = 0.2
+
+    def pixels(self, cells: int) -> int:
+        """Pixels on the side of a picture of so many cells, the border included."""
+        return round(self.cell * (cells + 2 * self.ring))
+
+
+PROTOCOL = MazeView(98 / 12, ring=1)
+"""HWM's 98 pixels for 12 blocks (interior 8 x 8 and two rings of wall); the dot is as large as D4RL's marker."""
+PROTOCOL_SMALL = MazeView(8.0, ring=1)
+"""PLDM's 64 pixels for 8 blocks (interior 4 x 4)."""
+LOW = MazeView(4.0, dot=0.3)
+"""40 pixels for an interior of 8 x 8: for fast runs."""
+
+
+def maze_raster(layouts: Layouts, view: MazeView = PROTOCOL, device: torch.device | str = "cpu") -> Raster:
+    """A raster of RGB frames of layouts whose cells are unit squares from (0, 0) on, as in the Diverse Mazes."""
+    walls = torch.from_numpy(np.pad(layouts.walls, ((0, 0), *[(view.ring, view.ring)] * 2), constant_values=True))
+    backgrounds = wall_pictures(walls, view.pixels(layouts.walls.shape[1]), view.pixels(layouts.walls.shape[2]))
+    scale = backgrounds.shape[-1] / walls.shape[-1]
+    return Raster(backgrounds.to(device), Stamp(view.dot * scale), scale, view.ring * scale)
+
+
+def wall_pictures(walls: Tensor, height: int, width: int) -> Tensor:
+    """[M, 3, height, width] uint8 pictures of [M, rows, columns] walls; a pixel on an edge takes of both."""
+    rows, columns = _coverage(height, walls.shape[1]), _coverage(width, walls.shape[2])
+    share = (rows @ walls.double() @ columns.T)[:, None]
+    wall, floor = (torch.tensor(colour, dtype=torch.float64)[:, None, None] for colour in (WALL_COLOUR, FLOOR_COLOUR))
+    return (floor + share * (wall - floor)).round().to(torch.uint8)
+
+
+def _coverage(pixels: int, cells: int) -> Tensor:
+    """[pixels, cells] share of each pixel that lies in each cell, of a line divided evenly by both."""
+    edges = torch.arange(pixels + 1, dtype=torch.float64) * cells / pixels
+    starts = torch.arange(cells, dtype=torch.float64)
+    below = (edges[:, None] - starts).clamp(0, 1)
+    return (below[1:] - below[:-1]) * pixels / cells
+
+
+def with_goal(frame: Tensor, place: Tensor, raster: Raster) -> NDArray[np.uint8]:
+    """[H, W, 3] a picture for people: a [C, H, W] frame with the goal marked at a [2] place."""
+    picture = frame[None].clone()
+    stamp_dots(picture, raster.pixels(place[None]), Stamp(raster.stamp.size, GOAL))
+    return picture[0].permute(1, 2, 0).cpu().numpy()
