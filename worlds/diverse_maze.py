@@ -73,13 +73,12 @@ class DiverseMaze:
             ValueError: where a disc would be inside a wall, or a layout does not exist.
         """
         mask = np.ones(self.num_envs, dtype=bool) if mask is None else np.asarray(mask)
-        maps = (
-            self.maps if maps is None else np.where(mask, _layouts(maps, self.num_envs, len(self.layouts)), self.maps)
-        )
-        begun = self._starts(maps) if states is None else self._given(states)
+        chosen: NDArray[np.int64] = self.maps if maps is None else _layouts(maps, self.num_envs, len(self.layouts))
+        chosen = np.where(mask, chosen, self.maps)
+        begun = draw_starts(self.layouts, chosen, self.generator, 0.0) if states is None else self._given(states)
         state = np.where(mask[:, None], begun, self.state)
-        require_floor(self.layouts, maps, state[:, :2])
-        self.maps, self.state = maps, state
+        require_floor(self.layouts, chosen, state[:, :2])
+        self.maps, self.state = chosen, state
         return self.observe()
 
     def step(self, actions: Tensor | NDArray[np.floating]) -> Tensor:
