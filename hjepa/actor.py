@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -15,14 +15,18 @@ from hjepa.adaptation import Adaptation
 from hjepa.agent import Agent
 from hjepa.listener import Listener, elites_of
 from hjepa.planning import Attitude, LevelPlanner, make_hierarchy
+from hjepa.recall import ShortTermMemory
 from hjepa.telling import Mind, Pins, Seen, Teller
+from hjepa.ways import RecallingPlanner, Ways
 from hjepa.zones import PlaceCost
-from planners.base import Recorder
-from planners.hierarchy import HierarchicalPlanner, Session
+from planners.base import Planner, Recorder
+from planners.hierarchy import HierarchicalPlanner, Session, Track
 from planners.landmarks import Target
 from planners.trace import Decision
 
 Points = NDArray[np.float32]
+RECENT, EPISODE = 64, 4096
+"""World steps that short-term memory holds, and where ways are to be learned from it."""
 
 
 class Actor:
@@ -36,10 +40,16 @@ class Actor:
         risk: overrides what possible costs of one choice count as.
         zones: costs and guardrails laid over the agent's plans, at every level.
         adaptation: learns from what the world does otherwise than predicted, and corrects what is planned with.
+        ways: long-term memory of ways that worked, which the top level takes again; learned when episodes are over. It
+            is left alone among zones, of which it knows nothing.
+        around: what level 1's planner is wrapped in, whenever it is made.
         watch: listens to the planners of a batch of one, so that :meth:`view` can tell how each plan was found. The
             plans are the same.
 
     Attributes:
+        recent: short-term memory: by step what was seen (``observation``), done (``action``), whether it counted
+            (``active``), and what the newest plans expected to pay (``plan``: level 1's cost, ``level k``: world steps
+            to the end of level k's path).
         fresh: whether the newest action was the first of a new decision.
     """
 
@@ -53,6 +63,8 @@ class Actor:
         risk: Attitude | None = None,
         zones: PlaceCost | None = None,
         adaptation: Adaptation | None = None,
+        ways: Ways | None = None,
+        around: Callable[[Planner], Planner] | None = None,
         watch: bool = False,
     ) -> None:
         self.agent, self.stack, self.seed = agent, agent.stack, seed
@@ -62,11 +74,13 @@ class Actor:
             planning, planners=planning.planners if planners is None else planners, risk=risk or planning.risk
         )
         self.generator = torch.Generator(self.stack.scale.device).manual_seed(seed)
-        self.zones, self.adaptation = zones, adaptation
+        self.zones, self.adaptation, self.around = zones, adaptation, around
+        self.ways = ways if self.levels > 1 and (zones is None or zones.empty) else None
         self.planner = self._hierarchy()
         planning_at = [self.planner.controller.planner, *(level.planner for level in self.planner.levels)]
         self.listeners = {k: Listener(elites_of(each)) for k, each in enumerate(planning_at, 1)} if watch else {}
         self.session: Session | None = None
+        self.recent = ShortTermMemory(RECENT)
         self.fresh = False
 
     def begin(self, goals: Points) -> None:
@@ -79,13 +93,19 @@ class Actor:
             raise ValueError(f"Actor(watch=True) watches one episode at a time, not {len(goals)}")
         if self.adaptation is not None and self.session is not None and self.adaptation.recall(self.session):
             self.planner = self._hierarchy()
+        self.end()
         self._goals = self._see(goals)
         self.session = self._start(self._goals)
         self._teller = Teller(self.agent, self.config, self.planner, self.listeners)
         self._pins: dict[tuple[int, int], Seen] = {}
         self._queue: list[Points] = []
         self._mind: Mind | None = None
-        self._done: list[tuple[Points, Points]] = []
+
+    def end(self) -> None:
+        """Takes the episodes for over: the ways that worked go into long-term memory. New ones begin with this, too."""
+        if self.ways is not None and self.session is not None:
+            self.ways.learn(self.recent.last(), self.session.goal_points[0])
+        self.recent, self._acted = ShortTermMemory(RECENT if self.ways is None else EPISODE), 0
 
     def act(self, observations: Points, active: NDArray[np.bool_] | None = None) -> Points:
         """[B, O] observations to the [B, A] actions of one world step; plans anew every ``commit`` steps.
@@ -100,7 +120,7 @@ class Actor:
         session = self._running("act()")
         self.fresh = not self._queue
         if self.fresh:
-            if self.adaptation is not None and self._done:
+            if self.adaptation is not None and self._acted:
                 self._adapt(self.adaptation, observations, active)
             for listener in self.listeners.values():
                 listener.clear()
@@ -116,9 +136,11 @@ class Actor:
             )
             actions = self._mind.plan.actions[:, : self.config.commit]
             self._queue = [action.cpu().numpy() for action in actions.unbind(1)]
+            self._expected, self._acted = expectations(self._mind), 0
         action = self._queue.pop(0)
-        if self.adaptation is not None:
-            self._done.append((observations, action))
+        counts = np.ones(session.size, bool) if active is None else active
+        self.recent.write({"observation": observations, "action": action, "active": counts, **self._expected})
+        self._acted += 1
         return action
 
     def view(self, step: int, problem: int = 0) -> Decision:
@@ -207,15 +229,19 @@ class Actor:
         )  # fmt: skip
         if adaptation is not None:
             planner.controller = replace(planner.controller, dynamics=adaptation.corrected(planner.controller.dynamics))
+        if self.around is not None:
+            planner.controller = replace(planner.controller, planner=self.around(planner.controller.planner))
+        if self.ways is not None:
+            recalling = RecallingPlanner(planner.levels[-1].planner, self.ways, len(planner))
+            planner.levels[-1] = replace(planner.levels[-1], planner=recalling)
         return planner
 
     def _adapt(self, adaptation: Adaptation, observations: Points, active: NDArray[np.bool_] | None) -> None:
         """Learns from the steps since the last decision; where that changes a belief, everything is planned anew."""
-        session, (seen, actions) = self._running("act()"), zip(*self._done, strict=True)
-        rows = None if active is None else np.tile(active, len(seen))
+        session, done = self._running("act()"), self.recent.last(self._acted)
+        seen, rows = done["observation"], None if active is None else np.tile(active, self._acted)
         after = np.concatenate([*seen[1:], observations])
-        self._done = []
-        if not adaptation.observe(np.concatenate(seen), np.concatenate(actions), after, rows):
+        if not adaptation.observe(np.concatenate(seen), np.concatenate(done["action"]), after, rows):
             return
         self.planner = self._hierarchy()
         self._teller = Teller(self.agent, self.config, self.planner, self.listeners)
@@ -252,3 +278,18 @@ class Actor:
         if self.session is None:
             raise RuntimeError(f"Actor.begin(goals) must come before {what}")
         return self.session
+
+
+def expectations(mind: Mind) -> dict[str, Points]:
+    """What the newest plans expect to pay, as [B] world steps by level: see :attr:`Actor.recent`."""
+    session, expected = mind.session, {"plan": mind.plan.cost.cpu().numpy()}
+    for k in range(2, session.levels + 1):
+        expected[f"level {k}"] = np.array([_left(track) for track in session.tracks[k]], np.float32)
+    return expected
+
+
+def _left(track: Track | None) -> float:
+    """World steps to the end of a path; 0 without one."""
+    if track is None:
+        return 0.0
+    return track.distance + float(track.path.arrival[-1] - track.path.arrival[track.next])

@@ -21,6 +21,7 @@ from hjepa.signpost import Signpost
 from hjepa.stack import Stack, StackConfig
 from hjepa.surprises import Surprises
 from hjepa.train import TrainConfig
+from hjepa.ways import Ways
 from hjepa.world_model import WorldModel
 from planners.graph import SearchGraph
 from planners.landmarks import LandmarkGraph
@@ -61,6 +62,7 @@ class Agent:
         policy: level 1's Mode-1, if one was distilled.
         signposts: Mode-1 of the levels above, likewise.
         surprises: where the world was found changed, if it was watched; see :mod:`hjepa.adaptation`.
+        ways: past plans that worked, if any were remembered; see :mod:`hjepa.ways`.
     """
 
     stack: WorldModel
@@ -71,6 +73,7 @@ class Agent:
     policy: Policy | None = None
     signposts: dict[int, Signpost] = field(default_factory=dict)
     surprises: Surprises | None = None
+    ways: Ways | None = None
 
     @classmethod
     def remember(cls, stack: Stack, observations: Tensor, experiment: Experiment, card: dict[str, Any]) -> Agent:
@@ -124,6 +127,8 @@ class Agent:
         learned |= {f"signpost.{k}": signpost.state_dict() for k, signpost in self.signposts.items()}
         if self.surprises is not None:
             learned["surprises"] = self.surprises.state()
+        if self.ways is not None:
+            learned["ways"] = self.ways.state()
         save_checkpoint(folder, learned, meta)
 
     @classmethod
@@ -158,7 +163,8 @@ class Agent:
         graphs = {k: _landmarks(stack, tensors["memory"], k) for k in range(2, len(stack) + 1)}
         verified = {int(k): Verification(*pair) for k, pair in meta["verified"].items()}
         surprises = Surprises.from_state(tensors["surprises"], stack) if "surprises" in tensors else None
-        return cls(stack, experiment, graphs, meta["card"], verified, policy, signposts, surprises)
+        ways = Ways.from_state(tensors["ways"], stack) if "ways" in tensors else None
+        return cls(stack, experiment, graphs, meta["card"], verified, policy, signposts, surprises, ways)
 
 
 def _fill(network: nn.Module, weights: dict[str, Tensor], device: torch.device | str) -> None:

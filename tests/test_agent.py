@@ -223,7 +223,8 @@ def test_agents_and_actors_are_given_observations_and_actions_only() -> None:
         return [name for name in inspect.signature(function).parameters if name != "self"]  # type: ignore[arg-type]
 
     assert names(Agent.remember) == ["stack", "observations", "experiment", "card"]
-    assert names(Actor) == ["agent", "levels", "planners", "seed", "risk", "zones", "adaptation", "watch"]
+    expected = "agent levels planners seed risk zones adaptation ways around watch"
+    assert " ".join(names(Actor)) == expected
     assert names(Actor.begin) == ["goals"]
     assert names(Actor.act) == ["observations", "active"]
 
