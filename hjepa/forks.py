@@ -12,6 +12,7 @@ from hjepa.chances import HAPPENS, SAMPLES, jumps_of, predict
 from hjepa.known_map import Fork
 from hjepa.latent import Jumps
 from planners.graph import SearchGraph, strongly_connected_components
+from planners.stochastic_graph import NOWHERE
 
 NEAR = 20.0
 """World steps up to which chance nodes may be one place."""
@@ -25,6 +26,16 @@ def believed_forks(agent: Agent) -> list[Fork]:
 
     Chance nodes a few steps from each other, between which an event is expected all along, are one place.
     """
+    return [fork for fork, _ in _forks(agent)]
+
+
+@torch.no_grad()
+def dead_ends(agent: Agent) -> list[NDArray[np.bool_]]:
+    """For each of :func:`believed_forks`, [m] which outcomes are traps: the agent knows no way on from there."""
+    return [trap for _, trap in _forks(agent)]
+
+
+def _forks(agent: Agent) -> list[tuple[Fork, NDArray[np.bool_]]]:
     jumps = jumps_of(agent.stack)
     chances = agent.graphs[2].chances if 2 in agent.graphs else None
     if jumps is None or chances is None:
@@ -39,7 +50,8 @@ def believed_forks(agent: Agent) -> list[Fork]:
         likely = predicted.probabilities.mean(0).cpu().numpy()
         ends = agent.stack.decode(predicted.states, 1).mean(0).cpu().numpy()
         told = likely > LIKELY
-        forks.append(Fork(places[inside].mean(0), ends[told], (likely[told] / likely[told].sum()).astype(np.float32)))
+        fork = Fork(places[inside].mean(0), ends[told], (likely[told] / likely[told].sum()).astype(np.float32))
+        forks.append((fork, (chances.outcomes[inside] == NOWHERE).all(0)[told]))
     return forks
 
 

@@ -35,8 +35,9 @@ from worlds import named_map
 SHOWN = 20.0  # seconds until the window closes by itself, where nobody touches it
 
 
-Scenario = Literal["guardrails", "closed-door", "experiment", "preference"]
+Scenario = Literal["portals", "guardrails", "closed-door", "experiment", "preference"]
 SCENARIOS: dict[Scenario, str] = {
+    "portals": "scripts._scenario_portals",
     "guardrails": "scripts._scenario_guardrails",
     "closed-door": "scripts._closed_door",
     "experiment": "scripts.experiment",
@@ -50,8 +51,8 @@ class Options:
     """Which episode, and who plans it."""
 
     scenario: Scenario | None = None
-    """Another story, as a picture: guardrails that are kept, a corridor that closes, an experiment that tells two world
-    models apart, a preference learned from demonstrations."""
+    """Another story, as a picture: portals that lead somewhere by chance, guardrails that are kept, a corridor that
+    closes, an experiment that tells two world models apart, a preference learned from demonstrations."""
     maze: Literal["medium", "large", "giant"] = "giant"
     """One of OGBench's mazes."""
     task: int = 1

@@ -1,49 +1,48 @@
-"""What attitudes to risk are worth where portals lead somewhere by chance, and a picture of what the agent believes.
+"""What attitudes to chance are worth where portals lead somewhere by chance, and a picture of what the agent believes.
 
-python scripts/portals.py --agent runs/teleport --deterministic runs/teleport-deterministic --figure out/portals.png
+python scripts/portals.py --figure out/portals.png
 
-The agents come from scripts/train.py ogbench/pointmaze-teleport-navigate; the deterministic one was trained with
---train.events.no-detect. OGBench's five tasks, in our own simulator; the official one is scripts/evaluate.py --risk.
+python scripts/portals.py --agent runs/teleport --deterministic runs/deterministic --give-up 1000 10000
+
+The shipped agent learned of portals from recorded steps; one that was trained with --train.events.no-detect can be put
+beside it. OGBench's five tasks, in our own simulator; in the official one, scripts/evaluate.py --risk.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-from matplotlib.figure import Figure
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from hjepa.actor import Actor
 from hjepa.agent import Agent
-from hjepa.evaluate import Outcome, run_episodes
-from hjepa.forks import believed_forks
-from hjepa.metrics import wilson_interval
 from hjepa.planning import Attitude
+from hjepa.pretrained import pretrained
 from scripts._cli import Flat, run
-from scripts._tasks import agent_folder, official_episode
-from viz.figures import save
-from viz.portals import Route, portals_figure
-from worlds import MazeTasks, named_map
-from worlds.external import TIME_LIMIT
-from worlds.places import official_task, place_near
+from scripts._machine import use_one_thread
+from scripts._portals import ATTITUDES, TASKS, Planning, line, require_chances, story
+from scripts._tasks import agent_folder
+from viz.figures import SUFFIXES, save
 
-TASKS = range(1, 6)
+SHIPPED = "ogbench/pointmaze-teleport-navigate"
 
 
 @dataclass(frozen=True)
 class Options:
     """Who plans, and how often."""
 
-    agent: Path = Path("runs/ogbench-pointmaze-teleport-navigate-seed0")
-    """Run or agent that learned of portals."""
+    agent: Path | None = None
+    """Run or agent that learned of portals; the shipped one by default."""
     deterministic: Path | None = None
     """Run or agent trained on the same data with --train.events.no-detect, for comparison."""
-    episodes: int = 50
+    risks: tuple[Attitude, ...] = ATTITUDES
+    """Attitudes: those that weigh what may happen, and those that believe one outcome to be certain."""
+    give_up: tuple[float, ...] = ()
+    """What being trapped costs, world steps: a row for each attitude and price. As the agent was configured by
+    default."""
+    episodes: int = 20
     """Episodes for each of the five tasks."""
     seed: int = 5
     """Of starts, goals, portals and planners."""
@@ -53,74 +52,32 @@ class Options:
     """The task that is drawn."""
 
 
-@dataclass(frozen=True)
-class Attitudes:
-    """One row of the table: an agent, its attitude to risk, and what it counts for being trapped."""
-
-    label: str
-    agent: Agent
-    risk: Attitude
-    give_up: float
-
-    def actor(self, seed: int) -> Actor:
-        """Acts by it."""
-        planning = replace(self.agent.experiment.planning, give_up=self.give_up)
-        agent = replace(self.agent, experiment=replace(self.agent.experiment, planning=planning))
-        return Actor(agent, seed=seed, risk=self.risk)
-
-
 def main(options: Flat[Options]) -> None:
     """Prints success by attitude, and draws what was asked for."""
+    _check(options)
+    use_one_thread()
+    agent = Agent.load(agent_folder(options.agent) if options.agent else pretrained(SHIPPED))
+    require_chances(agent, options.agent or SHIPPED)
+    print(f"success on OGBench's 5 tasks x {options.episodes} episodes, own simulator, seed {options.seed}", flush=True)
+    for row in _rows(agent, options):
+        print(f"{row.label:28s} {line(row.outcome(options.episodes, options.seed))}", flush=True)
+    if options.figure is not None:
+        print(save(story(agent, options.task, options.seed), options.figure))
+
+
+def _check(options: Options) -> None:
     if options.episodes < 1 or options.task not in TASKS:
         raise ValueError(f"--episodes must be at least 1 and --task 1 to 5, not {options.episodes} and {options.task}")
-    rows = list(_rows(options))
-    print(f"success on OGBench's 5 tasks x {options.episodes} episodes, own simulator, seed {options.seed}")
-    for row in rows:
-        outcome, _ = run_episodes(row.actor(options.seed), all_tasks(options.episodes, options.seed))
-        print(f"{row.label:32s} {_line(outcome)}", flush=True)
-    if options.figure is not None:
-        print(save(_figure(rows, options), options.figure))
+    if options.figure is not None and options.figure.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"{options.figure}: expected a file ending in {', '.join(SUFFIXES)}")
 
 
-def all_tasks(episodes: int, seed: int) -> MazeTasks:
-    """OGBench's five tasks of the teleport maze in our own simulator, some episodes of each."""
-    map, generator = named_map("teleport"), np.random.default_rng(seed)
-    tasks = MazeTasks(map, len(TASKS) * episodes, seed, TIME_LIMIT)
-    for index, task in enumerate(np.repeat(TASKS, episodes)):
-        start, goal = official_task(map, int(task))
-        tasks.starts[index], tasks.goals[index] = (place_near(map, cell, generator) for cell in (start, goal))
-    return tasks
-
-
-def _rows(options: Options) -> Iterator[Attitudes]:
-    agent = Agent.load(agent_folder(options.agent))
-    if 2 not in agent.graphs or agent.graphs[2].chances is None:
-        raise ValueError(f"{options.agent}: this agent knows of no portals; train one on pointmaze-teleport")
-    yield Attitudes("average", agent, "average", 10_000.0)
-    yield Attitudes("average, a trap costs 1000", agent, "average", 1000.0)
-    yield Attitudes("worst case", agent, "worst", 10_000.0)
+def _rows(agent: Agent, options: Options) -> Iterator[Planning]:
+    for price in options.give_up or (None,):
+        for risk in options.risks:
+            yield Planning(risk if price is None else f"{risk}, trap {price:,.0f}", agent, risk, price)
     if options.deterministic is not None:
-        yield Attitudes("deterministic", Agent.load(agent_folder(options.deterministic)), "average", 10_000.0)
-
-
-def _line(outcome: Outcome) -> str:
-    won, of = int(outcome.success.sum()), len(outcome.success)
-    low, high = wilson_interval(won, of)
-    steps = outcome.steps[outcome.success].mean() if won else float("nan")
-    by_task = " ".join(f"{100 * share:3.0f}" for share in outcome.success.reshape(len(TASKS), -1).mean(1))
-    return f"{won}/{of} = {won / of:6.1%} ({low:.1%} to {high:.1%}), mean steps {steps:.0f}, by task {by_task} %"
-
-
-def _figure(rows: list[Attitudes], options: Options) -> Figure:
-    map, routes = named_map("teleport"), []
-    for row in rows:
-        _, episode = run_episodes(row.actor(options.seed), official_episode(map, options.task, options.seed), record=0)
-        assert episode is not None
-        arrived = f"{len(episode.observations) - 1} steps" if episode.success else "never arrived"
-        routes.append(Route(f"{row.label} ({arrived})", episode))
-    return portals_figure(
-        map, believed_forks(rows[0].agent), routes, f"teleport, task {options.task}: what is believed"
-    )
+        yield Planning("trained without events", Agent.load(agent_folder(options.deterministic)), "average")
 
 
 if __name__ == "__main__":
