@@ -7,8 +7,12 @@ Everything that learning needs, in order::
     data = record(train, episodes=400, seed=0)                          # Episodes: 1 million transitions, half a second
     raster = maze_raster(train)                                         # worlds.raster: PROTOCOL 98 px, or LOW 40 px
     states, actions, maps = data.windows(64, 16, generator)             # [B, 17, 4], [B, 16, 2], [B]
-    frames = raster(states[..., :2], maps)                              # [B, 17, 3, 98, 98] uint8
+    frames = raster(states, maps)                                       # [B, 17, 3, 98, 98] uint8
     tasks = DiverseMazeTasks(held_out, episodes=40, distance=(5, 8))    # worlds.diverse_tasks: evaluation
+    sees = maze_raster(held_out)                                        # what of the held-out layouts is seen
+    states, goals = tasks.reset()                                       # [B, 4], [B, 2]
+    frame, goal = sees(tasks.states(), tasks.maps), sees(tasks.goals, tasks.maps)
+    states, succeeded = tasks.step(forces)                              # until not tasks.active().any()
 
 A state is ``(x, y, vx, vy)`` in cells and cells per second, an action a force of norm at most 1; the physics is in
 :mod:`worlds.force`. A single frame shows the place, not the velocity.

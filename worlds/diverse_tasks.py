@@ -10,13 +10,11 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from worlds.base import Flags, Points
 from worlds.diverse_maze import DiverseMaze, record
 from worlds.force import RADIUS, STEADY, Physics
+from worlds.goal_tasks import Controller, GoalTasks, require_counts
 from worlds.layouts import Layouts
 from worlds.maps import Map
 
@@ -28,19 +26,11 @@ STIFFNESS, BRAKE = 4.0, 0.9
 """Of the oracle: force per cell of error, and per cell a second of velocity."""
 
 
-class DiverseMazeTasks:
-    """B episodes side by side; episode ``e`` depends on the layouts, the range, the seed and ``e`` only.
-
-    Like a :class:`~worlds.base.TaskBatch`, but observations are [B, 4] states, or [B, 2] places by :meth:`places`; a
-    learner from pictures draws them: ``raster(tasks.places(), tasks.maps)``, ``raster(tasks.goals, tasks.maps)``.
+class DiverseMazeTasks(GoalTasks):
+    """HWM's tasks; episode ``e`` depends on the layouts, the range, the seed and ``e`` only.
 
     Attributes:
-        num_envs: B.
-        time_limit: 500 steps.
-        task_names: [B] the layout of each.
-        maps: [B] int64 tensor, each episode's layout: ``e mod M`` (the next one, where it has no such distance).
-        goals: [B, 2] float32 tensor, cells.
-        cell_distances: [B] breadth-first distance of start and goal.
+        cell_distances: [B] breadth-first distance of start and goal, cells.
     """
 
     def __init__(
@@ -51,65 +41,36 @@ class DiverseMazeTasks:
         seed: int = 0,
         time_limit: int = TIME_LIMIT,
         physics: Physics = STEADY,
+        first: int = 0,
     ) -> None:
         """Draws the tasks.
+
+        Args:
+            layouts: M layouts; episode ``e`` is in number ``e mod M``, or the next that has cells so far apart.
+            episodes: B.
+            distance: least and largest breadth-first distance of start and goal, cells.
+            seed: of the starts and goals.
+            time_limit: steps.
+            physics: what a force does.
+            first: number of the first episode.
 
         Raises:
             ValueError: for episodes or a time limit below 1, or where no layout has cells so far apart.
         """
-        if episodes < 1 or time_limit < 1:
-            raise ValueError(f"DiverseMazeTasks needs episodes and time_limit >= 1, not {episodes} and {time_limit}")
-        self.layouts, self.num_envs, self.time_limit = layouts, episodes, time_limit
-        drawn = [_draw(layouts, distance, seed, episode, physics) for episode in range(episodes)]
-        self.maps = torch.tensor([task[0] for task in drawn])
-        self.starts = np.array([task[1] for task in drawn])
-        self.goals = torch.tensor(np.array([task[2] for task in drawn]), dtype=torch.float32)
+        require_counts("DiverseMazeTasks", episodes, time_limit)
+        drawn = [_draw(layouts, distance, seed, first + episode, physics) for episode in range(episodes)]
+        maps = np.array([task[0] for task in drawn], dtype=np.int64)
+        starts, goals = (np.array([task[k] for task in drawn]) for k in (1, 2))
+        self.layouts = layouts
         self.cell_distances = np.array([task[3] for task in drawn])
-        self.task_names = [layouts.maps[map].name for map in self.maps]
-        self.world = DiverseMaze(layouts, episodes, physics=physics)
-        self.reset()
+        self.task_names = [layouts.maps[map].name for map in maps]
+        super().__init__(
+            DiverseMaze(layouts, episodes, physics=physics), maps, starts, goals, SUCCESS_RADIUS, time_limit, seed
+        )
 
-    def reset(self) -> tuple[Points, Points]:
-        """Begins all episodes (always the same ones): [B, 4] states and [B, 2] goals."""
-        states = self.world.reset(self.starts, self.maps.numpy()).numpy()
-        self._succeeded = self._near_goal()
-        self._steps = 0
-        return states, self.goals.numpy().copy()
-
-    def step(self, actions: NDArray[np.floating] | Tensor) -> tuple[Points, Flags]:
-        """One step under [B, 2] forces: [B, 4] states, [B] who has succeeded so far; those stay where they are."""
-        active, before = self.active(), self.world.state
-        self.world.step(actions)
-        self.world.state = np.where(active[:, None], self.world.state, before)
-        self._succeeded |= active & self._near_goal()
-        self._steps += 1
-        return self.world.observe().numpy(), self._succeeded.copy()
-
-    def active(self) -> Flags:
-        """[B] which episodes still run."""
-        return ~self._succeeded & (self._steps < self.time_limit)
-
-    def places(self) -> Tensor:
-        """[B, 2] float32 where the discs are, cells."""
-        return self.world.observe()[:, :2]
-
-    def oracle_steps(self) -> NDArray[np.int64]:
-        """[B] steps that the oracle needs from the same starts to the same goals; the limit where it fails."""
-        oracle = Oracle(self.layouts, self.maps.numpy(), self.goals.numpy())
-        states, _ = self.reset()
-        steps = np.zeros(self.num_envs, dtype=np.int64)
-        while self.active().any():
-            steps += self.active()
-            states, _ = self.step(oracle(states))
-        self.reset()
-        return steps
-
-    def close(self) -> None:
-        """Does nothing: memory is all that the episodes hold."""
-
-    def _near_goal(self) -> Flags:
-        gap = self.world.state[:, :2] - self.goals.numpy()
-        return (gap**2).sum(1) <= SUCCESS_RADIUS**2
+    def oracle(self) -> Controller:
+        """See :class:`Oracle`."""
+        return Oracle(self.layouts, self.maps.numpy(), self.goals.numpy())
 
 
 class Oracle:

@@ -6,10 +6,11 @@ training loop keeps states, not frames, and draws its frames anew for every batc
 
     layouts = generate_layouts("large", 25, seed=0)
     raster = maze_raster(layouts, PROTOCOL)                 # or LOW: 40 pixels
-    frames = raster(states[..., :2], maps)                  # [..., 3, 98, 98] uint8
+    frames = raster(states, maps)                           # [..., 3, 98, 98] uint8
     inputs = frames.float() / 255                           # or raster.floats(...): the same in [0, 1]
 
-A place is ``(x, y)`` in world units; picture row 0 is at the top, where y is least.
+A place is ``(x, y)`` in world units; picture row 0 is at the top, where y is least. What follows the place in a state
+(velocities) is not seen, unless the raster has a stamp for further dots.
 """
 
 from __future__ import annotations
@@ -63,7 +64,9 @@ class Stamp:
 class Raster:
     """Draws frames: the layouts' backgrounds with the agent's dot on them."""
 
-    def __init__(self, backgrounds: Tensor, stamp: Stamp, scale: float = 1.0, offset: float = 0.0) -> None:
+    def __init__(
+        self, backgrounds: Tensor, stamp: Stamp, scale: float = 1.0, offset: float = 0.0, others: Stamp | None = None
+    ) -> None:
         """Keeps what never changes.
 
         Args:
@@ -72,10 +75,11 @@ class Raster:
             scale: pixels per world unit.
             offset: pixels between the picture's top left corner and the world's origin. A picture's pixel (row i,
                 column j) is the square from (j, i) to (j + 1, i + 1) in ``scale * place + offset``.
+            others: the dots of whatever else moves, below the agent's; without it only the agent is drawn.
         """
         self.backgrounds = backgrounds.contiguous()
         self._words = _widest(self.backgrounds.flatten(1))
-        self.stamp, self.scale, self.offset = stamp, scale, offset
+        self.stamp, self.scale, self.offset, self.others = stamp, scale, offset, others
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -84,24 +88,34 @@ class Raster:
         return channels, height, width
 
     def to(self, device: torch.device | str) -> Raster:
-        """The same on another device, where the places will be."""
-        return Raster(self.backgrounds.to(device), self.stamp, self.scale, self.offset)
+        """The same on another device, where the states will be."""
+        return Raster(self.backgrounds.to(device), self.stamp, self.scale, self.offset, self.others)
 
-    def __call__(self, places: Tensor, maps: Tensor | None = None) -> Tensor:
-        """[..., C, H, W] uint8 frames of the dot at [..., 2] places (world units), each in layout [...] (0: the first).
+    def __call__(self, states: Tensor, maps: Tensor | None = None) -> Tensor:
+        """Draws one frame for each state.
 
-        ``maps`` may lack trailing dimensions of ``places``: [B] maps for [B, T, 2] places.
+        Args:
+            states: [..., S] whose first two numbers are the place, world units; with a stamp for others, each further
+                two are the place of another dot, negative where there is none.
+            maps: [...] layouts; the first by default. May lack trailing dimensions: [B] maps for [B, T, S] states.
+
+        Returns:
+            [..., C, H, W] uint8.
         """
-        batch = places.shape[:-1]
+        batch = states.shape[:-1]
         maps = torch.zeros((), dtype=torch.int64) if maps is None else maps
         maps = maps.to(self.backgrounds.device).reshape(maps.shape + (1,) * (len(batch) - maps.dim())).expand(batch)
         frames = self._words.index_select(0, maps.reshape(-1)).view(torch.uint8).view(-1, *self.shape)
-        stamp_dots(frames, self.pixels(places).reshape(-1, 2), self.stamp)
+        places = states.to(self.backgrounds.device, torch.float32).reshape(-1, states.shape[-1] // 2, 2)
+        if self.others is not None:
+            for other in places[:, 1:].unbind(1):
+                stamp_dots(frames, self.pixels(other), self.others, visible=other[:, 0] >= 0)
+        stamp_dots(frames, self.pixels(places[:, 0]), self.stamp)
         return frames.view(*batch, *self.shape)
 
-    def floats(self, places: Tensor, maps: Tensor | None = None) -> Tensor:
+    def floats(self, states: Tensor, maps: Tensor | None = None) -> Tensor:
         """The same as [..., C, H, W] float32 in [0, 1]: what a network reads."""
-        return self(places, maps).float().div_(255)
+        return self(states, maps).float().div_(255)
 
     def pixels(self, places: Tensor) -> Tensor:
         """[..., 2] (column, row) in the picture of [..., 2] places, pixels."""
