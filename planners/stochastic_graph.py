@@ -76,8 +76,8 @@ class ChanceNodes:
         [[5]]
         """
         best = self.probabilities.argmax(1)[:, None]
-        outcomes, costs = (np.take_along_axis(array, best, 1) for array in (self.outcomes, self.costs))
-        return ChanceNodes(self.nodes, outcomes, np.ones_like(costs), costs)
+        costs = np.take_along_axis(self.costs, best, 1)
+        return ChanceNodes(self.nodes, np.take_along_axis(self.outcomes, best, 1), np.ones_like(costs), costs)
 
     def chosen(self, least: float = 0.0) -> ChanceNodes:
         """The same nodes, as if the planner chose the outcome: a row for each that is likelier than ``least``.

@@ -134,9 +134,9 @@ def likelier(landmarks: LandmarkGraph, first: float) -> LandmarkGraph:
 @pytest.mark.parametrize("k", [2, 3])
 def test_the_mean_outcome_lies_between(agent: Agent, ends: tuple[Tensor, Tensor], k: int) -> None:
     landmarks = determined(agent.stack, agent.graphs, "mean-outcome")[k]
-    chances = landmarks.chances
-    assert chances is not None and agent.graphs[k].chances is not None
-    assert chances.outcomes.shape == (len(agent.graphs[k].chances.nodes), 1)
+    chances, before = landmarks.chances, agent.graphs[k].chances
+    assert chances is not None and before is not None
+    assert chances.outcomes.shape == (len(before.nodes), 1)
     exits = torch.stack([ends[1], torch.tensor(FAR_OFF)])
     mean = torch.tensor([0.75, 0.25]) @ agent.stack.encode(exits)
     nearest = torch.cdist(agent.stack.raise_states(mean[None], 1, 2), torch.from_numpy(agent.graphs[2].states)).argmin()
