@@ -19,7 +19,7 @@ from hjepa.recall import ShortTermMemory
 from hjepa.telling import Mind, Pins, Seen, Teller
 from hjepa.ways import RecallingPlanner, Ways
 from hjepa.zones import PlaceCost
-from planners.base import Planner, Recorder
+from planners.base import Recorder
 from planners.hierarchy import HierarchicalPlanner, Session, Track
 from planners.landmarks import Target
 from planners.trace import Decision
@@ -42,7 +42,7 @@ class Actor:
         adaptation: learns from what the world does otherwise than predicted, and corrects what is planned with.
         ways: long-term memory of ways that worked, which the top level takes again; learned when episodes are over. It
             is left alone among zones, of which it knows nothing.
-        around: what level 1's planner is wrapped in, whenever it is made.
+        around: what is done to the hierarchy whenever it is made, such as to wrap its planners.
         watch: listens to the planners of a batch of one, so that :meth:`view` can tell how each plan was found. The
             plans are the same.
 
@@ -64,7 +64,7 @@ class Actor:
         zones: PlaceCost | None = None,
         adaptation: Adaptation | None = None,
         ways: Ways | None = None,
-        around: Callable[[Planner], Planner] | None = None,
+        around: Callable[[HierarchicalPlanner], HierarchicalPlanner] | None = None,
         watch: bool = False,
     ) -> None:
         self.agent, self.stack, self.seed = agent, agent.stack, seed
@@ -142,6 +142,10 @@ class Actor:
         self.recent.write({"observation": observations, "action": action, "active": counts, **self._expected})
         self._acted += 1
         return action
+
+    def acted(self, actions: Points) -> None:
+        """Tells what was done instead of the newest actions, [B, A], where somebody else has the last word."""
+        self.recent.amend("action", actions)
 
     def view(self, step: int, problem: int = 0) -> Decision:
         """What the hierarchy has in mind for one episode, decoded for people.
@@ -229,12 +233,10 @@ class Actor:
         )  # fmt: skip
         if adaptation is not None:
             planner.controller = replace(planner.controller, dynamics=adaptation.corrected(planner.controller.dynamics))
-        if self.around is not None:
-            planner.controller = replace(planner.controller, planner=self.around(planner.controller.planner))
         if self.ways is not None:
             recalling = RecallingPlanner(planner.levels[-1].planner, self.ways, len(planner))
             planner.levels[-1] = replace(planner.levels[-1], planner=recalling)
-        return planner
+        return planner if self.around is None else self.around(planner)
 
     def _adapt(self, adaptation: Adaptation, observations: Points, active: NDArray[np.bool_] | None) -> None:
         """Learns from the steps since the last decision; where that changes a belief, everything is planned anew."""

@@ -49,6 +49,10 @@ class ShortTermMemory:
             self._ring[name][self.steps % self.size] = row
         self.steps += 1
 
+    def amend(self, name: str, row: NDArray[Any]) -> None:
+        """Says of the latest step that a [B, ...] row of it was another one."""
+        self._ring[name][(self.steps - 1) % self.size] = row
+
     def last(self, count: int | None = None) -> Rows:
         """The latest steps, the oldest first, as [n, B, ...] arrays by name; all that are kept by default."""
         kept = len(self) if count is None else min(count, len(self))
