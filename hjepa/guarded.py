@@ -12,16 +12,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hjepa.actor import Actor
+from hjepa.adaptation import Adaptation
 from hjepa.agent import Agent
 from hjepa.contact import Touch
-from hjepa.cost import CostModule, IntrinsicCost
+from hjepa.cost import CostModule, CostWeights, IntrinsicCost
 from hjepa.guardrails import GuardrailError, KeepOut, Margins, Percept, Region, SpeedLimit
+from hjepa.place_costs import together
 from hjepa.shield import Shield, Verdict, anchored, compass
 from hjepa.world_model import WorldModel
-from hjepa.zones import Zones
+from hjepa.zones import PlaceCost, Zones
 from planners.base import AnyDynamics, Budget, Cost, Plan, Planner, Recorder, is_stochastic
 from planners.candidates import Evaluator, PlannerError
-from planners.session import SubgoalCost
+from planners.hierarchy import HierarchicalPlanner
+from planners.session import Session, SubgoalCost
+from planners.trace import Decision
 
 Points = NDArray[np.float32]
 PARTS = 5
@@ -87,6 +91,7 @@ class GuardedPlanner:
         intrinsic: the guardrails.
         margins: of the predictions.
         awareness: what is seen now; brought up to date before every decision.
+        weights: of the drives beside the task.
     """
 
     planner: Planner
@@ -94,6 +99,7 @@ class GuardedPlanner:
     intrinsic: IntrinsicCost
     margins: Margins
     awareness: Awareness
+    weights: CostWeights = CostWeights()
 
     def plan(
         self,
@@ -132,6 +138,7 @@ class GuardedPlanner:
             task=replace(cost, target=cost.target[rows]) if isinstance(cost, SubgoalCost) else cost,
             percept=None if percept is None else percept.of(rows),
             margins=self.margins,
+            weights=self.weights,
         )
 
     def _mended(
@@ -166,6 +173,9 @@ class GuardedActor:
         levels: levels to plan with; all by default.
         seed: of the planners' randomness.
         shielded: whether executed actions are checked; to leave it out is for comparison only.
+        preference: what places cost besides.
+        weights: of the drives beside the task.
+        adaptation: learns from what the world does otherwise than predicted; see :class:`hjepa.actor.Actor`.
 
     Attributes:
         actor: the agent's actor, whose plans know the guardrails.
@@ -182,22 +192,49 @@ class GuardedActor:
         levels: int | None = None,
         seed: int = 0,
         shielded: bool = True,
+        preference: PlaceCost | None = None,
+        weights: CostWeights = CostWeights(),
+        adaptation: Adaptation | None = None,
     ) -> None:
-        self.actor = Actor(agent, levels, seed=seed, zones=planning_zones(intrinsic, margins.cruise))
+        zones = together(planning_zones(intrinsic, margins.cruise), preference)
+        self.actor = Actor(agent, levels, seed=seed, zones=zones, adaptation=adaptation)
         self.shield = Shield(agent.stack, intrinsic, margins) if shielded else None
         self.verdict: Verdict | None = None
         self.shielding = 0.0
         self._touch: Touch | None = None
         self._margins = margins
         self._awareness = Awareness(torch.zeros(1, agent.stack.config.observation_dim))
-        controller = self.actor.planner.controller
-        guarded = GuardedPlanner(controller.planner, agent.stack, intrinsic, margins, self._awareness)
-        self.actor.planner.controller = replace(controller, planner=guarded)
+        self._intrinsic, self._weights = intrinsic, weights
+        self.actor.around = self._guard
+        self.actor.planner = self._guard(self.actor.planner)
+
+    @property
+    def session(self) -> Session | None:
+        """Short-term memory of the hierarchy; None before :meth:`begin`."""
+        return self.actor.session
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the newest action was the first of a new decision."""
+        return self.actor.fresh
+
+    def view(self, step: int, problem: int = 0) -> Decision:
+        """What the hierarchy has in mind for one episode; see :meth:`hjepa.actor.Actor.view`."""
+        return self.actor.view(step, problem)
 
     def begin(self, goals: Points) -> None:
         """Starts new episodes with [B, O] goals."""
         self.actor.begin(goals)
         self.verdict = self._touch = None
+
+    def _guard(self, hierarchy: HierarchicalPlanner) -> HierarchicalPlanner:
+        """Lays the guardrails over a hierarchy, whenever one is made."""
+        controller, stack = hierarchy.controller, self.actor.stack
+        planner = GuardedPlanner(
+            controller.planner, stack, self._intrinsic, self._margins, self._awareness, self._weights
+        )
+        hierarchy.controller = replace(controller, planner=planner)
+        return hierarchy
 
     def act(
         self, observations: Points, active: NDArray[np.bool_] | None = None, percept: Percept | None = None
@@ -219,6 +256,7 @@ class GuardedActor:
             return wanted.cpu().numpy()
         begun = time.perf_counter()
         self.verdict = self.shield(seen, wanted, percept, self._touch)
+        self.actor.acted(self.verdict.actions.cpu().numpy())
         self.shielding = time.perf_counter() - begun
         return self.verdict.actions.cpu().numpy()
 
