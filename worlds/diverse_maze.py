@@ -28,6 +28,7 @@ from torch import Tensor
 from worlds.episodes import Episodes
 from worlds.force import MAX_SPEED, RADIUS, STEADY, Physics, roll_out
 from worlds.layouts import Layouts
+from worlds.picture_world import chosen_layouts, finite_actions
 
 START_NOISE = 0.1
 """Recorded episodes start within this distance of a cell's centre on each axis, cells (as D4RL resets)."""
@@ -77,8 +78,7 @@ class DiverseMaze:
             ValueError: where a disc would be inside a wall, or a layout does not exist.
         """
         mask = np.ones(self.num_envs, dtype=bool) if mask is None else np.asarray(mask)
-        chosen: NDArray[np.int64] = self.maps if maps is None else _layouts(maps, self.num_envs, len(self.layouts))
-        chosen = np.where(mask, chosen, self.maps)
+        chosen = chosen_layouts(self.maps, maps, mask, len(self.layouts), "DiverseMaze")
         begun = draw_starts(self.layouts, chosen, self.generator, 0.0) if states is None else self._given(states)
         state = np.where(mask[:, None], begun, self.state)
         require_floor(self.layouts, chosen, state[:, :2])
@@ -91,11 +91,9 @@ class DiverseMaze:
         Raises:
             ValueError: for forces of another shape, or not finite.
         """
-        forces = np.asarray(actions, dtype=np.float32)
-        if forces.shape != (self.num_envs, 2) or not np.isfinite(forces).all():
-            raise ValueError(f"DiverseMaze: actions must be ({self.num_envs}, 2) finite numbers, not {forces.shape}")
+        forces = finite_actions(actions, self.num_envs, "DiverseMaze").astype(np.float32)
         states = np.repeat(self.state[:, None], 2, 1)
-        roll_out(self.layouts.walls, self.maps, np.ascontiguousarray(forces[:, None]), states, self.physics)
+        roll_out(self.layouts.walls, self.maps, forces[:, None], states, self.physics)
         self.state = states[:, 1].copy()
         return self.observe()
 
@@ -161,13 +159,6 @@ def draw_starts(
         places[here] = cells[(picks[here] * len(cells)).astype(np.int64), ::-1] + 0.5
     places += generator.uniform(-START_NOISE, START_NOISE, places.shape)
     return np.concatenate([places, uniform_vectors(generator, (len(maps),), speed)], 1)
-
-
-def _layouts(maps: NDArray[np.integer], number: int, count: int) -> NDArray[np.int64]:
-    given = np.asarray(maps).astype(np.int64)
-    if given.shape != (number,) or (given < 0).any() or (given >= count).any():
-        raise ValueError(f"DiverseMaze: maps must be ({number},) numbers of layouts below {count}")
-    return given
 
 
 def wall_gaps(layouts: Layouts, maps: NDArray[np.int64], places: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from worlds.diverse_maze import DiverseMaze, record
 from worlds.force import RADIUS, STEADY, Physics
-from worlds.goal_tasks import Controller, GoalTasks, require_counts
+from worlds.goal_tasks import Controller, GoalTasks
 from worlds.layouts import Layouts
 from worlds.maps import Map
+from worlds.picture_world import require_counts
 
 SUCCESS_RADIUS = 0.5
 """Cells."""

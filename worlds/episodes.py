@@ -6,6 +6,7 @@ seed in seconds.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +45,15 @@ class Episodes:
     def transitions(self) -> int:
         """How many steps there are in all."""
         return self.actions.shape[0] * self.actions.shape[1]
+
+    def take(self, rows: NDArray[np.integer]) -> Episodes:
+        """The episodes of these numbers, in this order."""
+        return Episodes(self.states[rows], self.actions[rows], self.maps[rows])
+
+    @classmethod
+    def joined(cls, parts: Sequence[Episodes]) -> Episodes:
+        """Recordings of the same layouts and length, one after another."""
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("states", "actions", "maps")))
 
     def windows(self, batch: int, steps: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Random parts of episodes, each as likely as any other.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,41 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from worlds.base import Flags, Points
+from worlds.picture_world import PictureWorld
 
 Controller = Callable[[NDArray[np.floating]], NDArray[np.floating]]
 """[B, S] states to [B, A] actions."""
-
-
-class PictureWorld(Protocol):
-    """A batched world of states, each in one of some layouts: what can be drawn by a raster.
-
-    Attributes:
-        num_envs: B.
-        maps: [B] layouts.
-        state: [B, S] float64, the place first.
-    """
-
-    num_envs: int
-    maps: NDArray[np.int64]
-    state: NDArray[np.float64]
-
-    def seed(self, seed: int) -> None:
-        """Starts the world's random stream anew."""
-        ...
-
-    def reset(
-        self, states: NDArray[np.floating] | None, maps: NDArray[np.integer] | None, mask: Flags | None = None
-    ) -> Tensor:
-        """Begins episodes: [B, S] float32 states."""
-        ...
-
-    def step(self, actions: Tensor | NDArray[np.floating]) -> Tensor:
-        """One step: [B, S] float32 states."""
-        ...
-
-    def observe(self) -> Tensor:
-        """[B, S] float32 states."""
-        ...
 
 
 class GoalTasks(ABC):
@@ -132,9 +100,3 @@ class GoalTasks(ABC):
     def _judged(self) -> bool:
         """Whether success counts now; some protocols look at the end only."""
         return True
-
-
-def require_counts(what: str, episodes: int, time_limit: int) -> None:
-    """Raises ValueError for tasks without episodes or time."""
-    if episodes < 1 or time_limit < 1:
-        raise ValueError(f"{what} needs episodes and time_limit >= 1, not {episodes} and {time_limit}")

@@ -199,9 +199,13 @@ def maze_raster(layouts: Layouts, view: MazeView = PROTOCOL, device: torch.devic
 def wall_pictures(walls: Tensor, height: int, width: int) -> Tensor:
     """[M, 3, height, width] uint8 pictures of [M, rows, columns] walls; a pixel on an edge takes of both."""
     rows, columns = _coverage(height, walls.shape[1]), _coverage(width, walls.shape[2])
-    share = (rows @ walls.double() @ columns.T)[:, None]
+    return two_colours(rows @ walls.double() @ columns.T)
+
+
+def two_colours(share: Tensor) -> Tensor:
+    """[M, 3, H, W] uint8 pictures of [M, H, W] float64 shares of wall: floor at 0, wall at 1."""
     wall, floor = (torch.tensor(colour, dtype=torch.float64)[:, None, None] for colour in (WALL_COLOUR, FLOOR_COLOUR))
-    return (floor + share * (wall - floor)).round().to(torch.uint8)
+    return (floor + share[:, None] * (wall - floor)).round().to(torch.uint8)
 
 
 def _coverage(pixels: int, cells: int) -> Tensor:
