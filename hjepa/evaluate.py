@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hjepa.actor import Actor
+from hjepa.guarded import GuardedActor
 from hjepa.metrics import wilson_interval
 from planners.trace import Episode
 
@@ -62,7 +63,9 @@ class Outcome:
     calls: int = 0
 
 
-def run_episodes(actor: Actor, tasks: Tasks, record: int | None = None) -> tuple[Outcome, Episode | None]:
+def run_episodes(
+    actor: Actor | GuardedActor, tasks: Tasks, record: int | None = None
+) -> tuple[Outcome, Episode | None]:
     """Runs a batch of episodes to their ends.
 
     Args:
