@@ -46,6 +46,19 @@ class Episodes:
         """How many steps there are in all."""
         return self.actions.shape[0] * self.actions.shape[1]
 
+    def every(self, skip: int) -> Episodes:
+        """The same with ``skip`` steps for one: [E, T / skip, skip * A] actions; steps that are left over are dropped.
+
+        Raises:
+            ValueError: for a skip below 1 or above T.
+        """
+        episodes, steps = self.actions.shape[:2]
+        if not 1 <= skip <= steps:
+            raise ValueError(f"every: skip must be 1..{steps}, not {skip}")
+        kept = steps // skip * skip
+        actions = self.actions[:, :kept].reshape(episodes, kept // skip, -1)
+        return Episodes(self.states[:, : kept + 1 : skip], actions, self.maps)
+
     def take(self, rows: NDArray[np.integer]) -> Episodes:
         """The episodes of these numbers, in this order."""
         return Episodes(self.states[rows], self.actions[rows], self.maps[rows])

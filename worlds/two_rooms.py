@@ -114,7 +114,8 @@ class TwoRooms:
         state = np.where(mask[:, None], begun, self.state)
         wrong = np.flatnonzero(~self.rooms.is_free(chosen, state))
         if len(wrong):
-            raise ValueError(f"TwoRooms: place[{wrong[0]}] = {tuple(state[wrong[0]].round(3))} is not on free floor")
+            place = tuple(round(float(value), 3) for value in state[wrong[0]])
+            raise ValueError(f"TwoRooms: place[{wrong[0]}] = {place} is not on free floor")
         self.maps, self.state = chosen, state
         return self.observe()
 
