@@ -27,7 +27,7 @@ DRAWN = 12
 STORIES: tuple[tuple[str, Attitude, float | None], ...] = (
     ("average", "average", None),
     ("worst case", "worst", None),
-    ("average, a trap costs 1000", "average", 1000.0),
+    ("average, trap at 1000", "average", 1000.0),
     ("deterministic: likeliest z", "likeliest", None),
     ("optimistic: best z", "optimistic", None),
 )
@@ -121,5 +121,5 @@ def story(agent: Agent, task: int, seed: int) -> Figure:
         Attempts(label, trails(Planning(label, agent, risk, price).actor(seed), one_task(task, DRAWN, seed)))
         for label, risk, price in STORIES
     ]
-    title = f"Portals lead where chance has it: who arrives in {DRAWN} episodes of task {task}"
+    title = f"A portal leads where chance has it: {DRAWN} episodes of task {task} for each attitude"
     return portals_figure(named_map("teleport"), beliefs, attempts, title)

@@ -18,7 +18,7 @@ from scripts import _portals, _scenario_portals
 from scripts.portals import SHIPPED, Options, main
 from viz.backdrop import FigureError
 from viz.figures import save
-from viz.portals import Attempts, Belief, on_foot, portals_figure
+from viz.portals import Attempts, Belief, jumps, on_foot, portals_figure
 from viz.theme import PAPER
 from worlds import MazeTasks
 from worlds.maps import named_map
@@ -65,6 +65,7 @@ def test_a_jump_is_no_way_on_foot() -> None:
     assert len(path) == 7
     assert np.isnan(path[3]).all()
     assert np.nanmax(np.linalg.norm(np.diff(path, axis=0), axis=1)) <= 1.0
+    assert jumps(episode()).tolist() == [[[20, 14], [0, 20]]]
 
 
 @pytest.mark.parametrize("count", [0, 6])

@@ -22,7 +22,7 @@ from worlds.maps import CELL_SIZE
 WIDTH, HEADER, FOOTER, CAPTION, GAP = 10.0, 0.5, 0.42, 0.27, 0.12  # inches
 PLACES = ((0, 2), (1, 2), (2, 0), (2, 1), (2, 2))
 """(row, column) of the attitudes around what is believed, which takes two rows and two columns."""
-JUMP = 3.0
+JUMP = 1.0
 """World units that no step is long: beyond it, a portal was taken."""
 
 
@@ -150,10 +150,12 @@ def _draw_belief(ax: Axes, belief: Belief, theme: Theme, scale: float) -> None:
 
 def _draw_attempts(ax: Axes, attitude: Attempts, theme: Theme, scale: float) -> None:
     """All ways over each other, those that end without the goal in red, and how many arrived."""
-    strength = max(0.25, 1 / len(attitude.episodes))
+    strength = max(0.35, 1 / len(attitude.episodes))
     for episode in sorted(attitude.episodes, key=lambda one: not one.success):
         color = theme.hues[1] if episode.success else theme.guardrail
         ax.plot(*on_foot(episode).T, color=color, lw=1.6 * scale, alpha=strength, zorder=3)
+        for jump in jumps(episode):
+            ax.plot(*jump.T, color=color, lw=1.1 * scale, ls=(0, (1, 2)), alpha=strength, zorder=2.9)
         if not episode.success:
             ax.plot(
                 *episode.observations[-1], ls="", marker="X", ms=10 * scale, mfc=color, mec=theme.halo,
@@ -168,9 +170,19 @@ def _draw_attempts(ax: Axes, attitude: Attempts, theme: Theme, scale: float) -> 
 
 def on_foot(episode: Episode) -> NDArray[np.float64]:
     """[T', 2] the way of an episode, interrupted by not-a-number where a portal was taken."""
-    path = np.asarray(episode.observations, float)
-    jumps = np.flatnonzero(np.linalg.norm(np.diff(path, axis=0), axis=1) > JUMP) + 1
-    return np.insert(path, jumps, np.nan, axis=0)
+    return np.insert(np.asarray(episode.observations, float), _landings(episode), np.nan, axis=0)
+
+
+def jumps(episode: Episode) -> NDArray[np.float64]:
+    """[n, 2, 2] from where to where portals took it."""
+    path, landing = np.asarray(episode.observations, float), _landings(episode)
+    return np.stack([path[landing - 1], path[landing]], 1)
+
+
+def _landings(episode: Episode) -> NDArray[np.intp]:
+    """[n] steps at which it came out of a portal."""
+    lengths = np.linalg.norm(np.diff(np.asarray(episode.observations, float), axis=0), axis=1)
+    return np.flatnonzero(lengths > JUMP) + 1
 
 
 def _draw_ends(ax: Axes, episode: Episode, theme: Theme, scale: float) -> None:
@@ -188,5 +200,6 @@ def _handles(theme: Theme) -> list[Line2D]:
         Line2D([], [], ls="", marker="o", ms=9, mfc="none", mec=theme.exit, mew=1.8, label="where portals lead"),
         Line2D([], [], color=theme.entrance, lw=2.4, label="believed"),
         Line2D([], [], color=theme.hues[1], lw=2, label="arrived"),
+        Line2D([], [], color=theme.hues[1], lw=1.3, ls=(0, (1, 2)), label="jump"),
         Line2D([], [], color=theme.guardrail, lw=2, marker="X", ms=8, mec=theme.halo, label="never arrived"),
     ]
