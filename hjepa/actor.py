@@ -1,4 +1,4 @@
-"""The actor in Mode 2: observes, plans through the hierarchy, and acts, for a batch of episodes at once."""
+"""The actor: observes, plans through the hierarchy (or reacts, in Mode-1), and acts, for a batch of episodes at once."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from hjepa.agent import Agent
 from hjepa.listener import Listener, elites_of
 from hjepa.planning import Attitude, LevelPlanner, make_hierarchy
 from hjepa.recall import ShortTermMemory
+from hjepa.reflex import reflex_of
 from hjepa.telling import Mind, Pins, Seen, Teller
 from hjepa.ways import RecallingPlanner, Ways
 from hjepa.zones import PlaceCost
@@ -48,9 +49,11 @@ class Actor:
 
     Attributes:
         recent: short-term memory: by step what was seen (``observation``), done (``action``), whether it counted
-            (``active``), and what the newest plans expected to pay (``plan``: level 1's cost, ``level k``: world steps
-            to the end of level k's path).
+            (``active``), and what the newest plans expected to pay (``plan``: level 1's cost, NaN where a reflex acted;
+            ``level k``: world steps to the end of level k's path).
         fresh: whether the newest action was the first of a new decision.
+        reflex: acts in the hierarchy's place where all levels are in Mode-1, until somebody wants to look into the
+            plan or takes hold of it; None where it can't.
     """
 
     def __init__(
@@ -79,6 +82,8 @@ class Actor:
         self.planner = self._hierarchy()
         planning_at = [self.planner.controller.planner, *(level.planner for level in self.planner.levels)]
         self.listeners = {k: Listener(elites_of(each)) for k, each in enumerate(planning_at, 1)} if watch else {}
+        reactive = adaptation is None and around is None and not watch
+        self.reflex = reflex_of(self.stack, self.planner, self.config.commit) if reactive else None
         self.session: Session | None = None
         self.recent = ShortTermMemory(RECENT)
         self.fresh = False
@@ -100,6 +105,9 @@ class Actor:
         self._pins: dict[tuple[int, int], Seen] = {}
         self._queue: list[Points] = []
         self._mind: Mind | None = None
+        self._reacting = self.reflex is not None
+        if self.reflex is not None:
+            self.reflex.begin(self.session)
 
     def end(self) -> None:
         """Takes the episodes for over: the ways that worked go into long-term memory. New ones begin with this, too."""
@@ -119,7 +127,10 @@ class Actor:
         """
         session = self._running("act()")
         self.fresh = not self._queue
-        if self.fresh:
+        if self.fresh and self._reacting and self.reflex is not None:
+            self._queue = self.reflex.act(observations, active)
+            self._expected, self._acted = self.reflex.expected(), 0
+        elif self.fresh:
             if self.adaptation is not None and self._acted:
                 self._adapt(self.adaptation, observations, active)
             for listener in self.listeners.values():
@@ -154,6 +165,7 @@ class Actor:
             RuntimeError: before the first :meth:`act` of an episode.
         """
         self._running("view()")
+        self._think()
         if self._mind is None:
             raise RuntimeError("Actor.act(observations) must come before view()")
         return self._teller.decision(self._mind, step, problem)
@@ -170,6 +182,7 @@ class Actor:
             ValueError: for a level that hands no subgoal down.
         """
         session = self._running("pin()")
+        self._think()
         if place is None:
             session.pin(level, problem, None)
             return
@@ -185,7 +198,9 @@ class Actor:
         Raises:
             ValueError: for a level that does not plan.
         """
-        self._running("forget()").forget(level, problem)
+        session = self._running("forget()")
+        self._think()
+        session.forget(level, problem)
 
     def plan_from(self, observation: Points, problem: int = 0) -> Decision:
         """What would be planned from another place towards the present goal and pins; the episode takes no notice.
@@ -204,6 +219,13 @@ class Actor:
         with self._aside():
             mind = self._decide(self._see(np.asarray(observation)[None]), goal, aside, pins)
         return Teller(self.agent, self.config, self.planner).decision(mind, step=0)
+
+    def _think(self) -> None:
+        """Lets the hierarchy take over, if a reflex acts; it plans anew from where the reflex decided."""
+        if self._reacting and self.reflex is not None and self.reflex.newest is not None:
+            seen, active = self.reflex.newest
+            self._mind = self._decide(self._see(seen), self._goals, self._running("act()"), self._pins, active=active)
+        self._reacting = False
 
     @torch.no_grad()
     def _decide(
