@@ -4,7 +4,7 @@ Everything that learning needs, in order::
 
     train = generate_layouts("large", 25, seed=0)                       # worlds.layouts
     held_out = generate_layouts("large", 20, seed=1, exclude=train)
-    data = record(train, episodes=400, seed=0)                          # Episodes: 1 million transitions, half a second
+    data = record_diverse_maze(train, episodes=400, seed=0)             # Episodes: 1 million transitions in a second
     raster = maze_raster(train)                                         # worlds.raster: PROTOCOL 98 px, or LOW 40 px
     states, actions, maps = data.windows(64, 16, generator)             # [B, 17, 4], [B, 16, 2], [B]
     frames = raster(states, maps)                                       # [B, 17, 3, 98, 98] uint8
@@ -108,7 +108,9 @@ class DiverseMaze:
         return np.pad(given, ((0, 0), (0, 4 - given.shape[1])))
 
 
-def record(layouts: Layouts, episodes: int, seed: int = 0, steps: int = 100, physics: Physics = STEADY) -> Episodes:
+def record_diverse_maze(
+    layouts: Layouts, episodes: int, seed: int = 0, steps: int = 100, physics: Physics = STEADY
+) -> Episodes:
     """The protocol's data: uniform random forces from random places at random velocities.
 
     A force has a uniform direction and a uniform norm up to 1, redrawn every step; so has the first velocity, up to 5.
@@ -128,7 +130,7 @@ def record(layouts: Layouts, episodes: int, seed: int = 0, steps: int = 100, phy
         ValueError: for episodes or steps below 1.
     """
     if episodes < 1 or steps < 1:
-        raise ValueError(f"record needs episodes and steps >= 1, not {episodes} and {steps}")
+        raise ValueError(f"record_diverse_maze needs episodes and steps >= 1, not {episodes} and {steps}")
     maps = np.repeat(np.arange(len(layouts)), episodes)
     states = np.empty((len(maps), steps + 1, 4))
     actions = np.empty((len(maps), steps, 2), dtype=np.float32)

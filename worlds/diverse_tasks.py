@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from worlds.diverse_maze import DiverseMaze, record
+from worlds.diverse_maze import DiverseMaze, record_diverse_maze
 from worlds.force import RADIUS, STEADY, Physics
 from worlds.goal_tasks import Controller, GoalTasks
 from worlds.layouts import Layouts
@@ -133,7 +133,7 @@ def _draw(
     map = layouts.maps[number]
     one = Layouts((map,), map.name)
     while True:
-        data = record(one, 1, int(generator.integers(2**31)), physics=physics)
+        data = record_diverse_maze(one, 1, int(generator.integers(2**31)), physics=physics)
         start = data.states[0, generator.integers(len(data.states[0])), :2].astype(np.float64)
         steps = distances(map, _cell(start))
         goals = np.argwhere(_within(steps, distance))

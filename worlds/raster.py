@@ -15,7 +15,8 @@ A place is ``(x, y)`` in world units; picture row 0 is at the top, where y is le
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -25,7 +26,7 @@ from torch import Tensor
 
 from worlds.draw import AGENT, COLOURS, GOAL
 from worlds.layouts import Layouts
-from worlds.maps import FREE, WALL
+from worlds.maps import CELL_SIZE, FREE, WALL, Map
 
 Colour = tuple[float, ...]
 FLOOR_COLOUR, WALL_COLOUR = COLOURS[FREE], COLOURS[WALL]
@@ -175,10 +176,6 @@ class MazeView:
     ring: int = 0
     dot: float = 0.2
 
-    def pixels(self, cells: int) -> int:
-        """Pixels on the side of a picture of so many cells, the border included."""
-        return round(self.cell * (cells + 2 * self.ring))
-
 
 PROTOCOL = MazeView(98 / 12, ring=1)
 """HWM's 98 pixels for 12 blocks (interior 8 x 8 and two rings of wall); the dot is as large as D4RL's marker."""
@@ -190,16 +187,32 @@ LOW = MazeView(4.0, dot=0.3)
 
 def maze_raster(layouts: Layouts, view: MazeView = PROTOCOL, device: torch.device | str = "cpu") -> Raster:
     """A raster of RGB frames of layouts whose cells are unit squares from (0, 0) on, as in the Diverse Mazes."""
-    walls = torch.from_numpy(np.pad(layouts.walls, ((0, 0), *[(view.ring, view.ring)] * 2), constant_values=True))
-    backgrounds = wall_pictures(walls, view.pixels(layouts.walls.shape[1]), view.pixels(layouts.walls.shape[2]))
-    scale = backgrounds.shape[-1] / walls.shape[-1]
-    return Raster(backgrounds.to(device), Stamp(view.dot * scale), scale, view.ring * scale)
+    return _maps_raster(layouts.maps, view, 1.0, 0.0, device)
 
 
-def wall_pictures(walls: Tensor, height: int, width: int) -> Tensor:
-    """[M, 3, height, width] uint8 pictures of [M, rows, columns] walls; a pixel on an edge takes of both."""
-    rows, columns = _coverage(height, walls.shape[1]), _coverage(width, walls.shape[2])
-    return two_colours(rows @ walls.double() @ columns.T)
+def point_maze_raster(maps: Sequence[Map], view: MazeView = LOW, device: torch.device | str = "cpu") -> Raster:
+    """A raster of RGB frames of OGBench's point mazes of one size, seen from above: places are (x, y) as the ball's."""
+    return _maps_raster(maps, view, CELL_SIZE, -1.5 * CELL_SIZE, device)
+
+
+def _maps_raster(
+    maps: Sequence[Map], view: MazeView, cell_size: float, origin: float, device: torch.device | str
+) -> Raster:
+    """A raster of maps whose cells are so large and begin at ``(origin, origin)``, world units."""
+    cells = np.stack([np.pad(map.cells, view.ring, constant_values=WALL) for map in maps])
+    height, width = (round(view.cell * count) for count in cells.shape[1:])
+    backgrounds = map_pictures(torch.from_numpy(cells), height, width)
+    scale = width / cells.shape[2] / cell_size
+    offset = (view.ring * cell_size - origin) * scale
+    return Raster(backgrounds.to(device), Stamp(view.dot * cell_size * scale), scale, offset)
+
+
+def map_pictures(cells: Tensor, height: int, width: int) -> Tensor:
+    """[M, 3, height, width] uint8 pictures of [M, rows, columns] cells; a pixel on an edge takes of both sides."""
+    rows, columns = _coverage(height, cells.shape[1]), _coverage(width, cells.shape[2])
+    palette = torch.tensor([COLOURS[kind] for kind in sorted(COLOURS)], dtype=torch.float64)
+    colours = palette[cells.long()].permute(0, 3, 1, 2)
+    return (rows @ colours @ columns.T).round().to(torch.uint8)
 
 
 def two_colours(share: Tensor) -> Tensor:
@@ -216,8 +229,9 @@ def _coverage(pixels: int, cells: int) -> Tensor:
     return (below[1:] - below[:-1]) * pixels / cells
 
 
-def with_goal(frame: Tensor, place: Tensor, raster: Raster) -> NDArray[np.uint8]:
-    """[H, W, 3] a picture for people: a [C, H, W] frame with the goal marked at a [2] place."""
-    picture = frame[None].clone()
-    stamp_dots(picture, raster.pixels(place[None]), Stamp(raster.stamp.size, GOAL))
-    return picture[0].permute(1, 2, 0).cpu().numpy()
+def picture(raster: Raster, state: Tensor, map: Tensor, goal: Tensor, enlarge: int = 1) -> NDArray[np.uint8]:
+    """[H, W, 3] for people: one [S] state in a layout with the goal's [2] place marked, each pixel so many times."""
+    frame = raster(state, map)[None]
+    for place, colour in ((goal, GOAL), (state[:2], AGENT)):
+        stamp_dots(frame, raster.pixels(place[None]), replace(raster.stamp, colour=colour))
+    return frame[0].permute(1, 2, 0).cpu().numpy().repeat(enlarge, 0).repeat(enlarge, 1)
