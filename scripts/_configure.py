@@ -1,0 +1,260 @@
+"""Tasks that a configurator is to tell apart, and what comes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hjepa.actor import Actor
+from hjepa.agent import Agent
+from hjepa.calibration import Calibration
+from hjepa.configurator import ConfiguratorError, Task, configure
+from hjepa.evaluate import Outcome, run_episodes
+from hjepa.metrics import wilson_interval
+from hjepa.pretrained import pretrained, shipped
+from hjepa.rehearsal import rehearse
+from hjepa.trajectories import Trajectories
+from hjepa.ways import Ways
+from scripts._closures import draw_closures
+from scripts._guardrails import guardrails
+from scripts._tastes import dark_cells, painted
+from worlds import Map, MazeTasks, collect, named_map
+from worlds.hazards import Hazards
+from worlds.places import place_near
+
+Points = NDArray[np.float32]
+RECORDED = 50_000
+"""Steps by which the agent is calibrated."""
+PORTALS = "teleport"
+DRAWN = 40
+"""Tasks drawn for each that is wanted, where only some will do."""
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One episode that is about to be configured.
+
+    Attributes:
+        world: in which it takes place; the agent sees what it observes, nothing else.
+        task: as the agent is told it.
+        agent: who is configured.
+        hazards: by which what is done is judged.
+    """
+
+    world: MazeTasks
+    task: Task
+    agent: Agent
+    hazards: Hazards | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """What came of one kind of task.
+
+    Attributes:
+        why: the lines that the configurator gives, and how many of the episodes they are true of.
+        success: [n] whether episodes arrived.
+        steps: [n] world steps.
+        milliseconds: of thinking per world step, one agent alone.
+        nodes: expanded by searches above level 1, per episode.
+        violations: of guardrails; None where there are none.
+    """
+
+    why: tuple[list[str], int]
+    success: NDArray[np.bool_]
+    steps: NDArray[np.int64]
+    milliseconds: float
+    nodes: float
+    violations: int | None
+
+    def told(self) -> str:
+        """In one line."""
+        won, of = int(self.success.sum()), len(self.success)
+        low, high = wilson_interval(won, of)
+        line = f"{won} of {of} arrived [{low:.0%}, {high:.0%}], {self.steps.mean():.0f} steps, "
+        line += f"{self.milliseconds:.2f} ms per step, {self.nodes:.0f} nodes searched"
+        return line if self.violations is None else f"{line}, {self.violations} steps within guardrails"
+
+
+class Judged:
+    """One episode whose steps are judged by the world's hazards; the agent is not told.
+
+    Args:
+        world: the episode.
+        hazards: what is dangerous.
+    """
+
+    def __init__(self, world: MazeTasks, hazards: Hazards | None) -> None:
+        self.world, self.hazards, self.violations = world, hazards, 0
+        self.num_envs, self.time_limit, self.task_names = world.num_envs, world.time_limit, world.task_names
+        self.active, self.oracle_steps = world.active, world.oracle_steps
+
+    def reset(self) -> tuple[Points, Points]:
+        """Begins the episode."""
+        self._seen, goals = self.world.reset()
+        self._steps = 0
+        return self._seen, goals
+
+    def step(self, actions: NDArray[np.floating]) -> tuple[Points, NDArray[np.bool_]]:
+        """One step, judged."""
+        before, (self._seen, success) = self._seen, self.world.step(actions)
+        self._steps += 1
+        if self.hazards is not None:
+            self.violations += int(np.any(list(self.hazards.broken(before, self._seen, self._steps).values())))
+        return self._seen, success
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """A shipped agent, its maze, and kinds of tasks.
+
+    Attributes:
+        maze: its name.
+        episodes: of each kind.
+        seed: of starts, goals, hazards and closures.
+    """
+
+    maze: str
+    episodes: int
+    seed: int
+
+    @cached_property
+    def map(self) -> Map:
+        """The maze. The agent never sees it."""
+        return named_map(self.maze)
+
+    @cached_property
+    def agent(self) -> Agent:
+        """The shipped one."""
+        return Agent.load(pretrained(f"ogbench/pointmaze-{self.maze}-navigate"))
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """From steps of the kind that the agent learned from, with a seed of their own."""
+        walks = collect(self.map, "navigate", RECORDED, seed=50_101)
+        parts = walks.observations, walks.actions, walks.terminals
+        return Calibration.of(self.agent.stack, Trajectories.from_arrays(*parts))
+
+    @property
+    def kinds(self) -> dict[str, Callable[[], Iterator[Episode]]]:
+        """What the task says, in words, and the episodes."""
+        return {
+            "nothing is said": self.plain,
+            "half of the usual time": self.hasty,
+            "the goal is near": self.near,
+            "guardrails": self.guarded,
+            "dear places": self.dear,
+            "done before": self.repeated,
+            "done before, give or take half a cell": lambda: self.repeated(moved=True),
+            "no risk": self.averse,
+            "the world may have changed": self.changed,
+        }
+
+    def plain(self, **said: object) -> Iterator[Episode]:
+        """Random tasks."""
+        drawn = MazeTasks(self.map, self.episodes, self.seed, min_distance=4)
+        for one in range(self.episodes):
+            yield self._episode(drawn, one, **said)
+
+    def hasty(self) -> Iterator[Episode]:
+        """With half of the time that the agent would take by itself, rehearsed on this machine."""
+        drawn = next(self.plain()).task
+        rehearsed = rehearse(
+            Actor(self.agent), self.agent.stack, drawn.here, drawn.goal, Actor(self.agent).config.commit
+        )
+        yield from self.plain(milliseconds=round(0.5 * rehearsed.per_step(200), 2))
+
+    def near(self) -> Iterator[Episode]:
+        """In the next cell."""
+        drawn = MazeTasks(self.map, DRAWN * self.episodes, self.seed)
+        for one in np.flatnonzero(drawn.cell_distances == 1)[: self.episodes].tolist():
+            yield self._episode(drawn, one)
+
+    def guarded(self) -> Iterator[Episode]:
+        """Among cells to keep out of and slow ones."""
+        hazards = Hazards.draw(self.map, self.seed, patrols=0)
+        drawn = MazeTasks(hazards.open_map, self.episodes, self.seed, min_distance=4)
+        for one in range(self.episodes):
+            episode = self._episode(drawn, one, intrinsic=guardrails(hazards))
+            yield replace(episode, hazards=hazards)
+
+    def dear(self) -> Iterator[Episode]:
+        """Where some cells should be gone round, if there is a way."""
+        taste = dark_cells(self.map)
+        drawn = MazeTasks(taste.walked, self.episodes, self.seed, min_distance=4)
+        for one in range(self.episodes):
+            yield self._episode(drawn, one, preference=painted(taste))
+
+    def repeated(self, moved: bool = False) -> Iterator[Episode]:
+        """The same as the first ones, or from and to other places in the same cells, remembered from doing those."""
+        ways, generator = Ways(self.agent.stack), np.random.default_rng(self.seed)
+        for number, episode in enumerate(self.plain()):
+            actor = Actor(self.agent, seed=number, ways=ways)
+            run_episodes(actor, episode.world)
+            actor.end()
+        for episode in self.plain():
+            world = episode.world
+            for places in (world.starts, world.goals) if moved else ():
+                places[0] = place_near(self.map, tuple(self.map.cell_of(places[0])), generator)
+            yield Episode(world, _told(world), replace(self.agent, ways=ways))
+
+    def averse(self) -> Iterator[Episode]:
+        """The worst case is to be planned for: in the maze with portals, if an agent is shipped for it."""
+        maze = PORTALS if f"ogbench/pointmaze-{PORTALS}-navigate" in shipped() else self.maze
+        return Bench(maze, self.episodes, self.seed).plain(risk="worst")
+
+    def changed(self) -> Iterator[Episode]:
+        """A corridor on the way that the agent would take has closed."""
+        for closure in draw_closures(Actor(self.agent, seed=self.seed), self.map, self.episodes, self.seed):
+            world = MazeTasks(closure.map, 1, self.seed, closure.task.limit(closure.map))
+            world.starts[0], world.goals[0] = closure.task.start, closure.task.goal
+            yield Episode(world, _told(world, changed=True), self.agent)
+
+    def _episode(self, drawn: MazeTasks, one: int, **said: object) -> Episode:
+        world = MazeTasks(self.map, 1, self.seed + one, int(drawn.limits[one]))
+        world.starts[0], world.goals[0] = drawn.starts[one], drawn.goals[one]
+        return Episode(world, _told(world, **said), self.agent)
+
+    def run(self, episodes: Iterator[Episode]) -> Row:
+        """Configures the agent for every episode by itself, and lets it act."""
+        why, done, violations = list[tuple[tuple[str, ...], list[str]]](), list[Outcome](), list[int]()
+        for number, episode in enumerate(episodes):
+            configured = configure(episode.agent, episode.task, self.calibration)
+            world = Judged(episode.world, episode.hazards)
+            outcome, _ = run_episodes(configured.actor(number), world)
+            why.append((configured.modes, configured.why()))
+            done.append(outcome)
+            violations += [world.violations] * (episode.hazards is not None)
+        steps, seconds = np.array([one.steps[0] for one in done]), sum(sum(one.seconds) for one in done)
+        return Row(
+            why=(why[0][1], sum(modes == why[0][0] for modes, _ in why)),
+            success=np.array([one.success[0] for one in done]),
+            steps=steps,
+            milliseconds=1000 * seconds / steps.sum(),
+            nodes=sum(count for one in done for k, count in one.expanded.items() if k > 1) / len(done),
+            violations=sum(violations) if violations else None,
+        )
+
+    def refused(self) -> Iterator[tuple[str, str]]:
+        """Tasks that contradict themselves, and what the configurator says."""
+        drawn, hazards = next(self.plain()).task, Hazards.draw(self.map, self.seed, patrols=0)
+        shut = self.map.center(np.argwhere(hazards.keep_out)[0]).astype(np.float32)
+        tasks = {
+            "0.001 ms per step": Task(drawn.here, drawn.goal, milliseconds=0.001),
+            "a goal within a guardrail": Task(drawn.here, shut, guardrails(hazards)),
+        }
+        for name, task in tasks.items():
+            try:
+                configure(self.agent, task, self.calibration)
+            except ConfiguratorError as error:
+                yield name, str(error)
+
+
+def _told(world: MazeTasks, **said: object) -> Task:
+    """What the agent sees at first, where it should go, and what else is said."""
+    seen, goals = world.reset()
+    return Task(seen[0], goals[0], **said)  # type: ignore[arg-type]
