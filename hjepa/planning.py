@@ -11,14 +11,15 @@ import torch
 from torch import Tensor
 
 from hjepa.determined import Outlook, determined
-from hjepa.dynamics import CodeDynamics, LevelDynamics, world_actions
+from hjepa.drift import level_dynamics
+from hjepa.dynamics import CodeDynamics, world_actions
 from hjepa.optimizers import Effort, Optimizer, make_optimizer
 from hjepa.policy import Policy, PolicyPlanner
 from hjepa.signpost import Signpost, SignpostGuide
 from hjepa.world_model import WorldModel
 from hjepa.zones import PlaceCost, priced
 from planners.astar import LatentAStar
-from planners.base import Planner
+from planners.base import AnyDynamics, Planner
 from planners.dynamic_programming import DynamicProgramming
 from planners.edges import StateFunction
 from planners.finite_model import Discretisation
@@ -208,7 +209,7 @@ class _Parts:
         target = len(stack) if self.levels == 1 and not distilled else target_level(stack)
         return Controller(
             planner=_controller(self.config, policy, self.zones is not None),
-            dynamics=LevelDynamics(stack.level(1), world_actions(stack)),
+            dynamics=level_dynamics(stack, 1, world_actions(stack)),
             embed=measure(stack, 1, 1),
             measure=measure(stack, 1, target),
             surcharge=None if self.zones is None else _along(stack, self.zones.capped(PACE)),
@@ -238,12 +239,13 @@ class _Parts:
         if name == "guided":
             raise ValueError(f"planners: 'guided' plans at level 1 only; name another planner for level {k}")
         level, support = self.stack.level(k), self.support(k)
-        dynamics: CodeDynamics | LevelDynamics
+        dynamics: AnyDynamics
         if name in get_args(Search):
             dynamics, planner = CodeDynamics(level), self.search(k, support)
         else:
             horizon = self.config.macro_horizon
-            dynamics, planner = LevelDynamics(level), make_optimizer(cast(Optimizer, name), horizon, 1, FAR, self.risk)
+            dynamics = level_dynamics(self.stack, k)
+            planner = make_optimizer(cast(Optimizer, name), horizon, 1, FAR, self.risk)
         return TrajectoryPlanner(
             planner,
             dynamics,

@@ -58,6 +58,8 @@ class Stack(nn.Module):
         centre: [O] mean observation of the training data.
         scale: [] one standard deviation for all components, so that the geometry stays that of the world.
         jumps: the model of events; None where the world holds no surprises.
+        drifts: by level ("1", ...), what a continuous latent variable does there (:mod:`hjepa.drift`); empty where the
+            world does nothing of its own.
     """
 
     centre: Tensor
@@ -76,6 +78,7 @@ class Stack(nn.Module):
         self.register_buffer("centre", torch.zeros(config.observation_dim))
         self.register_buffer("scale", torch.ones(()))
         self.jumps: Jumps | None = None
+        self.drifts = nn.ModuleDict()
 
     def __len__(self) -> int:
         return len(self.levels)
