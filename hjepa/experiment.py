@@ -4,6 +4,11 @@ Is this door open? Which way does the wind blow? Each hypothesis is a world mode
 predictions diverge, net of effort: sequential experimental design with the expected log-likelihood ratio as the reward
 (Lindley, 1956; Chernoff, 1959). What then happens counts for or against each of them, until the odds decide, as in the
 sequential probability ratio test (Wald, 1945).
+
+A learned model is wrong in some places, and there it is wrong every time: to push against the same corner a hundred
+times proves nothing about a door. So errors are not independent: they are a Gaussian process over places and actions,
+beside the noise (the model discrepancy of Kennedy and O'Hagan, 2001). Evidence at one place saturates, and experiments
+move on to places where nothing was tried yet.
 """
 
 from __future__ import annotations
@@ -76,6 +81,9 @@ class Disagreement:
         effort: price of a full action for one step.
         doubt: [..., D] states to [...] what is paid for predicting them, as far as no model knows them: planners seek
             out disagreement, and would find it where all hypotheses are wrong. None for nothing.
+        tried: [n, E] what was observed of the places where something was tried before: there is less to learn at them.
+            None where trying again tells as much as the first time.
+        alike: distance over which places are alike, in units of what is observed.
     """
 
     count: int
@@ -83,6 +91,8 @@ class Disagreement:
     noise: float
     effort: float = 0.01
     doubt: Embed | None = None
+    tried: Tensor | None = None
+    alike: float = 1.0
 
     def __call__(self, states: Tensor, actions: Tensor) -> Tensor:
         """[B, ..., T+1, N * D] joint states and [B, ..., T, A] actions to [B, ..., T+1] costs."""
@@ -95,7 +105,14 @@ class Disagreement:
         """[..., N * D] joint states to [...] what it tells to observe one of them."""
         points = [self.measure(part) for part in states.chunk(self.count, -1)]
         ratios = [(a - b).square().sum(-1) / (2 * self.noise**2) for a, b in combinations(points, 2)]
-        return torch.stack(ratios).log1p().sum(0)
+        return (torch.stack(ratios) * self.novelty(points[0])).log1p().sum(0)
+
+    def novelty(self, points: Tensor) -> Tensor:
+        """[..., E] what is observed of places to [...] how much is new about them, from 0 to 1."""
+        if self.tried is None or not len(self.tried):
+            return points.new_ones(points.shape[:-1])
+        nearest = torch.cdist(points.reshape(-1, points.shape[-1]), self.tried).amin(-1) / self.alike
+        return -torch.expm1(-0.5 * nearest.square()).view(points.shape[:-1])
 
 
 @dataclass(frozen=True)
@@ -124,9 +141,15 @@ class Trial:
     Args:
         hypotheses: the models by name.
         measure: [..., D] states to [..., E] what is observed of them.
-        noise: standard deviation of an observation around its prediction; Gaussian, the same for all.
+        noise: standard deviation of an observation around its prediction; Gaussian, anew at every step.
         odds: against a hypothesis at which it is refuted.
         doubt: see :class:`Disagreement`.
+        bias: standard deviation of what even the right hypothesis gets wrong whenever the same is tried at the same
+            place; 0 for a model that has only noise.
+        alike: distance over which places are the same, in units of what is observed.
+
+    Raises:
+        ExperimentError: for fewer than two hypotheses, and settings out of range.
     """
 
     def __init__(
@@ -136,29 +159,45 @@ class Trial:
         noise: float,
         odds: float = 1000.0,
         doubt: Embed | None = None,
+        bias: float = 0.0,
+        alike: float = 1.0,
     ) -> None:
         if not noise > 0 or not odds > 1:
             raise ExperimentError(f"noise must be positive and odds above 1, not {noise!r} and {odds!r}")
+        if not bias >= 0 or not alike > 0:
+            raise ExperimentError(f"bias must be 0 or more and alike positive, not {bias!r} and {alike!r}")
         self.joint, self.measure, self.noise, self.odds = JointDynamics(hypotheses), measure, noise, odds
-        self.doubt, self.squared = doubt, torch.zeros(len(hypotheses))
-        self.steps = 0
+        self.doubt, self.bias, self.alike = doubt, bias, alike
+        self.squared, self.distance = torch.zeros(len(hypotheses)), torch.zeros(len(hypotheses))
+        self._errors = _Whitener(noise, bias)
+        self._tried: list[Tensor] = []
+
+    @property
+    def steps(self) -> int:
+        """Observed so far."""
+        return len(self._tried)
 
     @property
     def cost(self) -> Disagreement:
         """What the next actions should minimise."""
-        return Disagreement(len(self.squared), self.measure, self.noise, doubt=self.doubt)
+        tried = torch.stack(self._tried) if self.bias and self._tried else None
+        noise = (self.noise**2 + self.bias**2) ** 0.5
+        return Disagreement(len(self.squared), self.measure, noise, doubt=self.doubt, tried=tried, alike=self.alike)
 
     @torch.no_grad()
     def observe(self, state: Tensor, action: Tensor, following: Tensor) -> None:
         """One world step: the [D] state before, the [A] action, and the [D] state that came of it."""
         predicted = self.joint.step(self.joint.start(state), action).chunk(len(self.squared), -1)
-        seen = self.measure(following)
-        errors = [(self.measure(one) - seen).square().sum() for one in predicted]
-        self.squared, self.steps = self.squared + torch.stack(errors).cpu(), self.steps + 1
+        seen, place = self.measure(following), self.measure(state)
+        errors = torch.stack([self.measure(one) - seen for one in predicted]).cpu()
+        white = self._errors(torch.cat([place / self.alike, action], -1).cpu(), errors)
+        self.squared = self.squared + errors.square().sum(-1)
+        self.distance = self.distance + white.square().sum(-1)
+        self._tried.append(place)
 
     def verdict(self) -> Verdict:
         """What is known by now."""
-        log_odds = (self.squared - self.squared.min()) / (2 * self.noise**2)
+        log_odds = (self.distance - self.distance.min()) / 2
         names = list(self.joint.hypotheses)
         worst_first = log_odds.argsort(descending=True).tolist()
         refuted = tuple(names[i] for i in worst_first if log_odds[i] > np.log(self.odds))
@@ -171,6 +210,34 @@ class Trial:
             dict(zip(names, error, strict=True)),
             self.steps,
         )
+
+
+class _Whitener:
+    """Makes errors independent that are alike where the same was tried: a Cholesky factor, one row after the other.
+
+    Args:
+        noise: standard deviation of what differs every time.
+        bias: standard deviation of what does not.
+    """
+
+    def __init__(self, noise: float, bias: float) -> None:
+        self.noise, self.bias = noise, bias
+        self.points, self.factor, self.white = torch.zeros(0), torch.zeros(0, 0), torch.zeros(0)
+
+    def __call__(self, point: Tensor, errors: Tensor) -> Tensor:
+        """[P] what was tried, in lengths over which it is alike, and [N, E] errors to [N, E] of unit variance."""
+        count = len(self.factor)
+        self.points = torch.cat([self.points.view(count, len(point)), point[None]])
+        apart = (self.points[:-1] - point).square().sum(-1)
+        shared = self.bias**2 * torch.exp(-0.5 * apart)
+        row = torch.linalg.solve_triangular(self.factor, shared[:, None], upper=False)[:, 0]
+        rest = (self.noise**2 + self.bias**2 - row.square().sum()).clamp(min=self.noise**2).sqrt()
+        before = self.white.view(count, *errors.shape)
+        white = (errors - torch.tensordot(row, before, 1)) / rest
+        self.factor = torch.nn.functional.pad(self.factor, (0, 1, 0, 1))
+        self.factor[-1] = torch.cat([row, rest[None]])
+        self.white = torch.cat([before, white[None]])
+        return white
 
 
 def telling_place(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, Protocol, final
 
 import numpy as np
 import torch
@@ -53,6 +53,16 @@ class Outcome:
         return len(self.trail) - 1
 
 
+class Lab(Protocol):
+    """Where trials are made."""
+
+    LIMIT: ClassVar[int]
+
+    def trial(self, seed: Seed, way: str, truth: str | None = None) -> Outcome:
+        """One trial: by experiment or with random actions; a truth that is not given is drawn."""
+        ...
+
+
 def margin(verdict: Verdict) -> float:
     """Log-odds of the best hypothesis against the second."""
     return sorted(verdict.log_odds.values())[1]
@@ -68,9 +78,6 @@ class Shut:
         centre: [2] of the cell, world units.
     """
 
-    NEAREST = CELL_SIZE / 2 + RADIUS
-    """World units from the middle to where a ball touches the door."""
-
     def __init__(self, open: LevelDynamics, agent: Agent, centre: Tensor) -> None:
         self.open, self.stack, self.centre, self.actions = open, agent.stack, centre, open.actions
 
@@ -78,12 +85,11 @@ class Shut:
         """[..., D] states and [..., A] actions to the [..., D] next states."""
         following = self.open.step(state, action)
         before, after = (self.stack.decode(one, 1) - self.centre for one in (state, following))
-        beside = before.abs() == before.abs().amax(-1, keepdim=True)  # the axis on which it faces the door
-        nearest = before.abs().clamp(max=self.NEAREST)
-        stopped = torch.where(beside, torch.sign(before) * torch.maximum(torch.sign(before) * after, nearest), after)
-        inside = after.abs().amax(-1, keepdim=True) < self.NEAREST
-        change = self.stack.encode(stopped + self.centre, 1) - self.stack.encode(after + self.centre, 1)
-        return torch.where(inside, following + change, following)
+        door = after.clamp(-CELL_SIZE / 2, CELL_SIZE / 2)  # its point nearest to the ball
+        gap = torch.linalg.vector_norm(after - door, dim=-1, keepdim=True)
+        held = torch.where(gap > 0, door + (after - door) * (RADIUS / gap.clamp(min=1e-6)), before)
+        change = self.stack.encode(held + self.centre, 1) - self.stack.encode(after + self.centre, 1)
+        return torch.where(gap < RADIUS, following + change, following)
 
 
 class DoorLab:
@@ -95,8 +101,12 @@ class DoorLab:
     """
 
     LIMIT: ClassVar[int] = 1000
-    NOISE: ClassVar[float] = 0.1
-    """World units by which level 1 may be wrong about one step."""
+    NOISE: ClassVar[float] = 0.03
+    """World units by which level 1 is wrong about one step."""
+    BIAS: ClassVar[float] = 0.1
+    """World units by which it may be wrong every time, where it never touched a wall before."""
+    ALIKE: ClassVar[float] = 0.5
+    """World units over which it is wrong in the same way."""
     FAMILIAR: ClassVar[float] = 3.5
     """World steps from a landmark up to which level 1 is believed."""
     NEAR: ClassVar[float] = 1.0
@@ -120,7 +130,10 @@ class DoorLab:
         open_model = LevelDynamics(self.stack.level(1), world_actions(self.stack))
         centre = torch.from_numpy(self.map.center(door).astype(np.float32))
         models: dict[str, Dynamics] = {"open": open_model, "closed": Shut(open_model, self.agent, centre)}
-        trial = Trial(models, lambda states: self.stack.decode(states, 1), self.NOISE, doubt=self._doubt)
+        trial = Trial(
+            models, lambda states: self.stack.decode(states, 1), self.NOISE,
+            doubt=self._doubt, bias=self.BIAS, alike=self.ALIKE,
+        )  # fmt: skip
         trail = [place] if way == "random" else self._travel(world, place, door)
         odds = [0.0] * len(trail)
         generator = torch.Generator().manual_seed(seed[1])
@@ -211,10 +224,11 @@ class WindLab:
     def __init__(self) -> None:
         self.planner = CEM(horizon=40, hold=5, samples=64, iterations=4, elites=8)
 
-    def trial(self, seed: Seed, way: str) -> Outcome:
-        """A random gust and wind."""
+    def trial(self, seed: Seed, way: str, truth: str | None = None) -> Outcome:
+        """A random gust, and wind (unless it is given)."""
         rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed[1])
-        angle, truth = rng.uniform(0, 2 * np.pi), str(rng.choice(list(self.WINDS)))
+        angle, drawn = rng.uniform(0, 2 * np.pi), str(rng.choice(list(self.WINDS)))
+        truth = truth or drawn
         centre = torch.tensor([np.cos(angle), np.sin(angle)], dtype=torch.float32) * self.AWAY
         models = {name: Windy(centre, self.SPEED * torch.tensor(wind)) for name, wind in self.WINDS.items()}
         trial, state = Trial(models, lambda states: states, self.NOISE), torch.zeros(2)

@@ -3,9 +3,10 @@
 Door: a shipped agent doubts whether one cell of its maze can be passed. One landmark graph has the ways through it, the
 other has not; it travels to where they differ, by ways that both know, and then does what tells the two apart.
 Wind: a ball in the open, and a gust somewhere that blows one of several ways; hypotheses are as many models.
-Beside the experiments, random actions from the same starts in the same worlds.
+What the models get wrong at one place counts once, however often it is tried there: a verdict that isn't certain is
+"undecided". Beside the experiments, random actions from the same starts in the same worlds.
 
-python scripts/experiment.py --trials 100 --maze medium
+python scripts/experiment.py --trials 100 --random 20 --maze medium
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from hjepa.metrics import wilson_interval
 from hjepa.pretrained import pretrained
 from scripts._cli import Flat, run
 from scripts._machine import use_one_thread
-from scripts._trials import DoorLab, Outcome, WindLab
+from scripts._trials import DoorLab, Lab, Outcome, WindLab
 from viz.experiment import door_figure
 from viz.figures import save
 from worlds import named_map
@@ -35,7 +36,9 @@ class Options:
     """How many experiments."""
 
     trials: int = 100
-    """Random trials of each kind, half of them with random actions beside."""
+    """Of each kind: doors that are open, doors that are closed, winds."""
+    random: int = 20
+    """The first so many of them with random actions as well."""
     maze: Literal["medium", "large", "giant"] = "medium"
     """Whose shipped agent doubts its doors."""
     seed: int = 0
@@ -48,11 +51,17 @@ def main(options: Flat[Options]) -> None:
     """Runs all trials, prints a table, and draws one experiment."""
     use_one_thread()
     door, wind = _door_lab(options.maze), WindLab()
-    for name, lab, limit in (("door open or closed", door, door.LIMIT), ("wind, one of four", wind, wind.LIMIT)):
-        print(f"{name}: {options.trials} trials of at most {limit} steps, seed {options.seed}", flush=True)
-        for way in ("experiment", "random"):
-            outcomes = [lab.trial((options.seed, number), way) for number in range(options.trials)]
-            print(f"  {way:12} {_row(outcomes, limit)}", flush=True)
+    table: tuple[tuple[str, Lab, str | None], ...] = (
+        ("door, in truth open", door, "open"),
+        ("door, in truth closed", door, "closed"),
+        ("wind, one of four", wind, None),
+    )
+    for name, lab, truth in table:
+        print(f"{name}: at most {lab.LIMIT} steps, seed {options.seed}", flush=True)
+        for way, trials in (("experiment", options.trials), ("random", min(options.random, options.trials))):
+            outcomes = [lab.trial((options.seed, number), way, truth) for number in range(trials)]
+            if outcomes:
+                print(f"  {way:12} {_row(outcomes, lab.LIMIT)}", flush=True)
     print(experiment(options.out))
 
 
@@ -66,8 +75,8 @@ def _row(outcomes: list[Outcome], limit: int) -> str:
     wrong = sum(one.verdict.survivor not in (None, one.truth) for one in outcomes)
     low, high = wilson_interval(sum(right), len(right))
     steps = np.mean([one.steps if one.verdict.survivor else limit for one in outcomes])
-    shares = f"right {np.mean(right):.0%} [{low:.1%}, {high:.1%}], wrong {wrong}, undecided"
-    return f"{shares} {len(right) - sum(right) - wrong}; {steps:.0f} steps on average"
+    rate = f"{sum(right)} of {len(right)} right, {np.mean(right):.1%} [{low:.1%}, {high:.1%}]"
+    return f"{rate}; {wrong} wrong, {len(right) - sum(right) - wrong} undecided; {steps:.0f} steps on average"
 
 
 def experiment(out: Path) -> Path:

@@ -71,6 +71,44 @@ def test_where_they_agree_nothing_is_decided() -> None:
     assert trial.verdict().survivor is None and not trial.verdict().refuted
 
 
+def test_evidence_at_one_place_saturates_and_at_many_does_not() -> None:
+    def odds(places: list[float], bias: float) -> float:
+        trial = Trial(MODELS, same, noise=0.05, bias=bias, alike=1.0)
+        for place in places:
+            state = torch.tensor([place])
+            trial.observe(state, torch.zeros(1), MODELS["calm"].step(state, torch.zeros(1)))
+        return trial.verdict().log_odds["pulled"]
+
+    once = 0.3**2 / (2 * (0.2**2 + 0.05**2))
+    assert odds([1.0], 0.2) == pytest.approx(once, rel=1e-4)
+    assert odds([1.0] * 50, 0.2) == pytest.approx(0.3**2 / (2 * (0.2**2 + 0.05**2 / 50)), rel=1e-3), "however often"
+    assert odds([10.0 * n for n in range(1, 6)], 0.2) == pytest.approx(5 * once, rel=1e-4), "elsewhere it is new"
+    assert odds([1.0] * 5, 0.0) == pytest.approx(5 * 0.3**2 / (2 * 0.05**2), rel=1e-4), "without bias all is new"
+
+
+def test_whitened_errors_are_those_of_the_covariance() -> None:
+    rng, trial = torch.Generator().manual_seed(0), Trial(MODELS, same, noise=0.1, bias=0.3, alike=2.0)
+    states, actions, errors = torch.randn(7, 1, generator=rng), torch.randn(7, 1, generator=rng), []
+    for state, action in zip(states, actions, strict=True):
+        following = state + 0.5 * torch.randn(1, generator=rng)
+        trial.observe(state, action, following)
+        errors.append([float(model.step(state, action) - following) for model in MODELS.values()])
+    tried = torch.cat([states / 2.0, actions], 1)
+    covariance = 0.1**2 * torch.eye(7) + 0.3**2 * torch.exp(-0.5 * torch.cdist(tried, tried).square())
+    error = torch.tensor(errors)
+    direct = (error * torch.linalg.solve(covariance, error)).sum(0)
+    assert trial.distance.tolist() == pytest.approx(direct.tolist(), rel=1e-3)
+
+
+def test_what_was_tried_is_worth_less_to_try_again() -> None:
+    trial = Trial(MODELS, same, noise=0.1, bias=0.1, alike=0.5)
+    state = torch.tensor([[2.0, 2.3]])
+    fresh = float(trial.cost.worth(state))
+    trial.observe(torch.tensor([2.0]), torch.zeros(1), torch.tensor([2.0]))
+    assert float(trial.cost.worth(state)) < 0.01 < fresh
+    assert float(trial.cost.worth(state + 5)) == pytest.approx(fresh, rel=1e-3)
+
+
 def chain(pairs: list[tuple[int, int]]) -> LandmarkGraph:
     points = np.arange(5, dtype=np.float32)[:, None]
     ends = np.array(pairs)
@@ -93,3 +131,5 @@ def test_experiments_that_make_no_sense() -> None:
         JointDynamics({"calm": MODELS["calm"]})
     with pytest.raises(ExperimentError, match="noise must be positive"):
         Trial(MODELS, same, noise=0.0)
+    with pytest.raises(ExperimentError, match="bias must be 0 or more and alike positive, not -1.0 and 1.0"):
+        Trial(MODELS, same, noise=0.1, bias=-1.0)
