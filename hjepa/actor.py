@@ -1,4 +1,4 @@
-"""The actor: observes, plans through the hierarchy (or reacts, in Mode-1), and acts, for a batch of episodes at once."""
+"""The actor: observes, plans through the hierarchy or reacts, and acts, for a batch of episodes at once."""
 
 from __future__ import annotations
 

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 
 from hjepa.layers import SkipMLP
 from hjepa.level import Critic
+from hjepa.nerves import SETTINGS, TRACK, Nerves, Walks
 from hjepa.policy import PolicyPlanner
-from hjepa.reflex_kernels import SETTINGS, TRACK, Nerves, Walks, decide
+from hjepa.reflex_kernels import decide
 from hjepa.signpost import SignpostGuide
 from hjepa.stack import Stack
 from hjepa.world_model import WorldModel
@@ -159,7 +160,7 @@ def _nerves(stack: Stack, hierarchy: HierarchicalPlanner, policy: PolicyPlanner,
 
 
 def _settings(ground: _Ground, first: int) -> tuple[float, ...]:
-    """One row of :data:`hjepa.reflex_kernels.SETTINGS`."""
+    """One row of :data:`hjepa.nerves.SETTINGS`."""
     level, planner, landmarks = ground.level, ground.planner, ground.planner.landmarks
     return (
         first, first + landmarks.graph.num_nodes, landmarks.stride, planner.attach, planner.direct, planner.penalty,

@@ -3,124 +3,27 @@
 One function decides for every problem in turn: perception (the encoders and critics), the levels' ways from signpost to
 signpost with feedback from below, and the policy's answer. What is meant is said in :mod:`planners.hierarchy`,
 :mod:`planners.landmarks` and :mod:`hjepa.signpost`, which plan the same for any planner, and show it; a function that
-mirrors one of theirs bears its name.
-
-``J`` is the number of levels above the first; level ``j`` here is the stack's level ``j + 2``. Landmarks and edges are
-numbered through all levels, as if all graphs were one: ``L`` landmarks, ``M`` edges. A way has ``P`` states at most.
+mirrors one of theirs bears its name. For letters and numbers see :mod:`hjepa.nerves`.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
+from hjepa.nerves import GOAL, HERE, NONE
 from planners.graph_kernels import ENTRY, NODE, Memory, Question, search
 from planners.hierarchy import HierarchicalPlanner
 from planners.landmarks import LandmarkPlanner
 
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int32]
-Longs = NDArray[np.int64]
-
-NONE, HERE, GOAL = -1, -1, -2
-"""Stand in the place of a number: no edge; no landmark, but where a way began; no landmark, but the goal."""
 MAX_REPAIRS = HierarchicalPlanner.MAX_REPAIRS
 MIN_ENTRIES = LandmarkPlanner.MIN_ENTRIES
 DOUBLINGS = LandmarkPlanner.DOUBLINGS
 
-SETTINGS = np.dtype(
-    [("first", np.int64), ("end", np.int64)]
-    + [
-        (name, np.float64)
-        for name in (
-            "stride", "attach", "direct", "penalty", "softness", "lookahead", "patience", "off_path",
-        )
-    ]
-)  # fmt: skip
-"""Of one level above the first. Its landmarks are ``first : end``; the rest, in world steps, is explained by
-:class:`planners.landmarks.LandmarkPlanner`, :class:`hjepa.signpost.SignpostConfig` and
-:class:`planners.hierarchy.PlanningLevel`."""
-
-TRACK = np.dtype(
-    [(name, np.int64) for name in ("number", "above", "above_carrot", "last", "at", "carrot")]
-    + [(name, np.float64) for name in ("rest", "best", "since")]
-)
-"""How far one problem has come on one level's way; see :class:`planners.session.Track`. ``number`` counts the level's
-ways; what a way is for are the ``number`` and the ``carrot`` of the one above, with -1 where there is no way yet.
-``last`` is the number of its last state, ``rest`` the world steps that remain to it."""
-
-
 _inner = njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 """Compiles a function for the use of others: without what Python needs to call it, which takes longer to make."""
-
-
-class Nerves(NamedTuple):
-    """What doesn't change: networks, landmarks and settings.
-
-    Attributes:
-        centre: [O] of the observations.
-        scale: [1] their standard deviation.
-        box: [2, A] least and largest action.
-        reach: [1] see :class:`hjepa.policy.Policy`.
-        weights: of all networks: for every layer in turn, its [inputs, outputs] weights and [outputs] biases.
-        networks: [2K + J, 3 + S] the K encoders, the J critics of level 2 and up, the policy, the J signposts. Of each:
-            where its weights begin, where those of a linear map beside it do (-1 for none), how many sizes there are,
-            and the sizes of its layers, the input first.
-        levels: [J] :data:`SETTINGS`.
-        indptr, targets, costs: all levels' graphs as one; see :class:`planners.graph.SearchGraph`.
-        back_indptr, back_targets, back_costs: the reversed graph.
-        embedding: [L, E] landmarks in their level's critic space.
-        described: [L, F] landmarks as their level's signposts see them.
-        below: [L] the same places as landmarks of the level below; nothing for level 2.
-        ways: [M, E] where edges lead; see :func:`hjepa.signpost.ways_on`.
-    """
-
-    centre: Floats
-    scale: Floats
-    box: Floats
-    reach: Floats
-    weights: Floats
-    networks: Longs
-    levels: NDArray[np.void]
-    indptr: Longs
-    targets: Ints
-    costs: Floats
-    back_indptr: Longs
-    back_targets: Ints
-    back_costs: Floats
-    embedding: Floats
-    described: Floats
-    below: Longs
-    ways: Floats
-
-
-class Walks(NamedTuple):
-    """Short-term memory for B problems, written to by the functions here.
-
-    Attributes:
-        tracks: [B, J] :data:`TRACK`.
-        nodes: [B, J, P] the states on every level's way: landmarks, :data:`HERE` or :data:`GOAL`.
-        edges: [B, J, P] numbers of the ways between them. Of an edge, its own; of the way between landmark ``l`` and a
-            place that is none, ``-1 - l``; of the straight way of level ``j`` to the goal, ``M + j``.
-        arrival: [B, J, P] predicted arrival times there, world steps.
-        origin: [B, J, E] where each way began, in the level's critic space.
-        here: [B, J, E] where the agent is.
-        goal: [B, J, E] where it shall be in the end.
-        rejected: [B, M + J + L] ways that did not lead where the model said, by number; -1 is the last one.
-    """
-
-    tracks: NDArray[np.void]
-    nodes: Ints
-    edges: Longs
-    arrival: Floats
-    origin: Floats
-    here: Floats
-    goal: Floats
-    rejected: NDArray[np.bool_]
 
 
 @njit(cache=True, nogil=True)
@@ -128,8 +31,8 @@ def decide(nerves, walks, observations, active, elapsed, spent):  # type: ignore
     """[B, O] observations to [B, A] actions, zero for problems that are not active.
 
     Args:
-        nerves: :class:`Nerves`.
-        walks: :class:`Walks`.
+        nerves: :class:`hjepa.nerves.Nerves`.
+        walks: :class:`hjepa.nerves.Walks`.
         observations: what is seen now.
         active: [B] problems that still matter.
         elapsed: world steps since the last decision.
@@ -413,7 +316,7 @@ def _entries(nerves, places, j, indptr, targets, costs):  # type: ignore[no-unty
     """[L] world steps between a place and the landmarks around it, infinite for all others; and search nodes.
 
     Args:
-        nerves: :class:`Nerves`.
+        nerves: :class:`hjepa.nerves.Nerves`.
         places: [J, E] the place.
         j: whose landmarks.
         indptr, targets, costs: of the graph, reversed for the ways from the landmarks to the place.
