@@ -118,7 +118,7 @@ class AssociativeMemory:
     def recall(self, key: Floats, count: int) -> Recalled:
         """The entries whose keys are nearest to an [E] key, wherever they are."""
         found = self._candidates(key, count)
-        return Recalled(*(part[:count] for part in found[:2]), self._at(found.rows[:count]))
+        return Recalled(found.rows[:count], found.distances[:count], self._at(found.rows[:count]))
 
     def near(self, key: Floats) -> Recalled:
         """All entries within the radius of an [E] key."""

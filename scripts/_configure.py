@@ -13,23 +13,31 @@ from hjepa.actor import Actor
 from hjepa.agent import Agent
 from hjepa.calibration import Calibration
 from hjepa.configurator import ConfiguratorError, Task, configure
+from hjepa.cost import IntrinsicCost
 from hjepa.evaluate import Outcome, run_episodes
+from hjepa.guardrails import KeepOut, Region, SpeedLimit
 from hjepa.metrics import wilson_interval
 from hjepa.pretrained import pretrained, shipped
 from hjepa.rehearsal import rehearse
 from hjepa.trajectories import Trajectories
 from hjepa.ways import Ways
+from hjepa.zones import Zones
 from scripts._closures import draw_closures
-from scripts._guardrails import guardrails
-from scripts._tastes import dark_cells, painted
+from scripts._tastes import dark_cells
 from worlds import Map, MazeTasks, collect, named_map
-from worlds.hazards import Hazards
+from worlds.compiled import RADIUS
+from worlds.hazards import Hazards, Patrols
+from worlds.maps import CELL_SIZE
 from worlds.places import place_near
 
 Points = NDArray[np.float32]
 RECORDED = 50_000
 """Steps by which the agent is calibrated."""
 PORTALS = "teleport"
+LIMIT = 0.12
+"""Of a step in a slow cell, world units; a usual one is 0.2."""
+DEAR = np.float32(20.0)
+"""World steps that a step in a dear cell costs extra."""
 DRAWN = 40
 """Tasks drawn for each that is wanted, where only some will do."""
 
@@ -174,20 +182,32 @@ class Bench:
         for one in np.flatnonzero(drawn.cell_distances == 1)[: self.episodes].tolist():
             yield self._episode(drawn, one)
 
+    @cached_property
+    def hazards(self) -> Hazards:
+        """Busy cells to keep out of, each of which can be gone round, and others that are slow."""
+        dark, free = dark_cells(self.map).walked.walls & ~self.map.walls, self.map.free_cells()
+        slow, nobody = np.zeros_like(dark), np.empty((0, 2))
+        slow[tuple(np.random.default_rng(self.seed).permutation(free)[: len(free) // 12].T)] = True
+        return Hazards(self.map, dark, slow & ~dark, LIMIT, Patrols(nobody, nobody, nobody[:, 0]))
+
+    @property
+    def guardrails(self) -> IntrinsicCost:
+        """The same, as the agent is told it."""
+        dark, slow = (Region(c, self.hazards.corner, CELL_SIZE) for c in (self.hazards.keep_out, self.hazards.slow))
+        return IntrinsicCost((KeepOut(dark, RADIUS), SpeedLimit(slow, LIMIT)))
+
     def guarded(self) -> Iterator[Episode]:
         """Among cells to keep out of and slow ones."""
-        hazards = Hazards.draw(self.map, self.seed, patrols=0)
-        drawn = MazeTasks(hazards.open_map, self.episodes, self.seed, min_distance=4)
+        drawn = MazeTasks(self.hazards.open_map, self.episodes, self.seed, min_distance=4)
         for one in range(self.episodes):
-            episode = self._episode(drawn, one, intrinsic=guardrails(hazards))
-            yield replace(episode, hazards=hazards)
+            yield replace(self._episode(drawn, one, intrinsic=self.guardrails), hazards=self.hazards)
 
     def dear(self) -> Iterator[Episode]:
-        """Where some cells should be gone round, if there is a way."""
-        taste = dark_cells(self.map)
-        drawn = MazeTasks(taste.walked, self.episodes, self.seed, min_distance=4)
+        """Where the same cells are dear: they should be gone round, if that is not too far."""
+        drawn = MazeTasks(self.hazards.open_map, self.episodes, self.seed, min_distance=4)
+        zones = Zones(DEAR * self.hazards.keep_out, self.hazards.corner, CELL_SIZE, RADIUS)
         for one in range(self.episodes):
-            yield self._episode(drawn, one, preference=painted(taste))
+            yield self._episode(drawn, one, preference=zones)
 
     def repeated(self, moved: bool = False) -> Iterator[Episode]:
         """The same as the first ones, or from and to other places in the same cells, remembered from doing those."""
@@ -241,11 +261,11 @@ class Bench:
 
     def refused(self) -> Iterator[tuple[str, str]]:
         """Tasks that contradict themselves, and what the configurator says."""
-        drawn, hazards = next(self.plain()).task, Hazards.draw(self.map, self.seed, patrols=0)
-        shut = self.map.center(np.argwhere(hazards.keep_out)[0]).astype(np.float32)
+        drawn = next(self.plain()).task
+        shut = self.map.center(np.argwhere(self.hazards.keep_out)[0]).astype(np.float32)
         tasks = {
             "0.001 ms per step": Task(drawn.here, drawn.goal, milliseconds=0.001),
-            "a goal within a guardrail": Task(drawn.here, shut, guardrails(hazards)),
+            "a goal within a guardrail": Task(drawn.here, shut, self.guardrails),
         }
         for name, task in tasks.items():
             try:
