@@ -231,7 +231,7 @@ class LandmarkPlanner:
             expanded += len(nodes)
             number = self._number_above[nodes]
             here = number != NONE
-            if here.any():
+            if self._ordinary(number[here]).any():
                 return number[here], costs[here].astype(np.float32), expanded
         return *self._near(self._embedded, points[self.landmarks.level - 1]), expanded
 
@@ -358,16 +358,24 @@ class LandmarkPlanner:
         return _Space(self.landmarks.measure, NeighborIndex(self.landmarks.measure, self.attach))
 
     def _near(self, space: _Space, point: Floats) -> tuple[Ints, Floats]:
-        """Landmarks within reach of a point, at least a few, nearest first, and their distances."""
-        sealed = self.landmarks.sealed
+        """Landmarks within reach of a point, at least a few from which ways lead on, nearest first, and how far."""
+        sealed, chances = self.landmarks.sealed, self.landmarks.chances
         spare = 0 if sealed is None else int(np.count_nonzero(sealed))
+        spare += 0 if chances is None else len(chances.nodes)
         around = np.sort(space.index.around(point, self.MIN_ENTRIES + spare))
         if sealed is not None:
             around = around[~sealed[around]]
         squared = np.square(space.points[around] - point).sum(1)
         nearest = np.argsort(squared, kind="stable")
-        nearest = nearest[: max(self.MIN_ENTRIES, np.count_nonzero(squared <= self.attach**2))]
+        leads_on = np.flatnonzero(self._ordinary(around[nearest]))[: self.MIN_ENTRIES]
+        few = leads_on[-1] + 1 if len(leads_on) else len(nearest)
+        nearest = nearest[: max(few, np.count_nonzero(squared <= self.attach**2))]
         return around[nearest], np.sqrt(squared[nearest])
+
+    def _ordinary(self, landmarks: Ints) -> NDArray[np.bool_]:
+        """[n] which landmarks are no chance nodes: a way in or out that knew only those would have to take a chance."""
+        chances = self.landmarks.chances
+        return np.ones(len(landmarks), np.bool_) if chances is None else ~chances.among(landmarks)
 
     def _priced(self, landmarks: Ints, costs: Floats, query: Query) -> Floats:
         """[n] costs of the ways between landmarks and a place, the rejected ones made dear."""

@@ -20,7 +20,7 @@ from hjepa.memory import build_landmarks
 from hjepa.planning import Attitude
 from hjepa.stack import Stack
 from hjepa.trajectories import Trajectories
-from planners.landmarks import LandmarkGraph
+from planners.landmarks import LandmarkGraph, LandmarkPlanner
 from planners.stochastic_graph import NOWHERE
 
 FAR_OFF = (60.0, 60.0)
@@ -99,6 +99,20 @@ def test_the_attitude_and_the_price_of_a_trap_decide(agent: Agent, ends: tuple[T
             track = actor.session.track(3, 0)  # type: ignore[union-attr]
             into[risk, give_up] = not track.path.final
     assert into == {("average", 20.0): True, ("average", 1e4): False, ("worst", 20.0): True, ("worst", 1e4): False}
+
+
+@pytest.mark.parametrize("leaving", [False, True])
+@pytest.mark.parametrize("k", [2, 3])
+def test_beside_a_portal_there_is_another_way(agent: Agent, ends: tuple[Tensor, Tensor], k: int, leaving: bool) -> None:
+    planner: LandmarkPlanner | None = None
+    for graph in (agent.graphs[2], agent.graphs[3])[: k - 1]:
+        planner = LandmarkPlanner(graph, planner)
+    assert planner is not None and planner.landmarks.chances is not None
+    for place in agent.graphs[2].observations[agent.graphs[2].chances.nodes]:  # type: ignore[union-attr]
+        states = agent.stack.encode_all(torch.from_numpy(place))
+        points = tuple(agent.stack.level(level).critic.embed(state).numpy() for level, state in enumerate(states, 1))
+        found, _, _ = planner.entries(points, leaving)
+        assert not planner.landmarks.chances.among(found).all()
 
 
 def into_the_portal(agent: Agent, risk: Attitude, start: np.ndarray, goal: np.ndarray) -> bool:
