@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scripts import _benchmark_agents, _benchmark_planners, _benchmark_viewer, _benchmark_worlds
+from scripts import _benchmark_agents, _benchmark_images, _benchmark_planners, _benchmark_viewer, _benchmark_worlds
 from scripts._cli import Flat, run
 from scripts._machine import use_one_thread
 
@@ -45,11 +45,18 @@ def viewer(options: Flat[_benchmark_viewer.Options]) -> None:
     _benchmark_viewer.benchmark(options)
 
 
+def images(options: Flat[_benchmark_images.Options]) -> None:
+    """Frames drawn per second, beside a small network that is trained on them."""
+    use_one_thread()
+    _benchmark_images.benchmark(options)
+
+
 BENCHMARKS: dict[str, Callable[..., None]] = {
     "worlds": worlds,
     "agents": agents,
     "planners": planners,
     "viewer": viewer,
+    "images": images,
 }
 """Subcommands; a new benchmark is one file and one line here."""
 

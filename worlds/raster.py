@@ -107,12 +107,15 @@ class Raster:
         maps = torch.zeros((), dtype=torch.int64) if maps is None else maps
         maps = maps.to(self.backgrounds.device).reshape(maps.shape + (1,) * (len(batch) - maps.dim())).expand(batch)
         frames = self._words.index_select(0, maps.reshape(-1)).view(torch.uint8).view(-1, *self.shape)
-        places = states.to(self.backgrounds.device, torch.float32).reshape(-1, states.shape[-1] // 2, 2)
-        if self.others is not None:
-            for other in places[:, 1:].unbind(1):
-                stamp_dots(frames, self.pixels(other), self.others, visible=other[:, 0] >= 0)
-        stamp_dots(frames, self.pixels(places[:, 0]), self.stamp)
+        self.stamp_state(frames, states.to(self.backgrounds.device, torch.float32).reshape(-1, states.shape[-1]))
         return frames.view(*batch, *self.shape)
+
+    def stamp_state(self, frames: Tensor, states: Tensor) -> None:
+        """Paints the dots of [N, S] states onto [N, C, H, W] frames, in place."""
+        if self.others is not None:
+            for other in states[:, 2:].unflatten(1, (-1, 2)).unbind(1):
+                stamp_dots(frames, self.pixels(other), self.others, visible=other[:, 0] >= 0)
+        stamp_dots(frames, self.pixels(states[:, :2]), self.stamp)
 
     def floats(self, states: Tensor, maps: Tensor | None = None) -> Tensor:
         """The same as [..., C, H, W] float32 in [0, 1]: what a network reads."""
@@ -231,7 +234,7 @@ def _coverage(pixels: int, cells: int) -> Tensor:
 
 def picture(raster: Raster, state: Tensor, map: Tensor, goal: Tensor, enlarge: int = 1) -> NDArray[np.uint8]:
     """[H, W, 3] for people: one [S] state in a layout with the goal's [2] place marked, each pixel so many times."""
-    frame = raster(state, map)[None]
-    for place, colour in ((goal, GOAL), (state[:2], AGENT)):
-        stamp_dots(frame, raster.pixels(place[None]), replace(raster.stamp, colour=colour))
+    frame = raster.backgrounds[map][None].clone()
+    stamp_dots(frame, raster.pixels(goal[None]), replace(raster.stamp, colour=GOAL, channels=None))
+    raster.stamp_state(frame, state[None].float())
     return frame[0].permute(1, 2, 0).cpu().numpy().repeat(enlarge, 0).repeat(enlarge, 1)
