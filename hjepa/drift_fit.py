@@ -28,10 +28,11 @@ WIDEST = 1.0
 """Width to begin with, in units of what the level cannot predict by itself: ``z`` learns the large things first."""
 NARROWING = 0.6
 """Share of the training after which the width is what it will be."""
-MEAN_RATE, RATE = 4e-3, 2e-3
+MEAN_RATE, RATE = 4e-3, 6e-3
 """Learning rates to begin with."""
 DRAWS = 6
 """Futures drawn from the prior for a window whose energy score is taken."""
+GOLDEN = (math.sqrt(5) - 1) / 2
 SCORED = 4
 """One window in so many is scored."""
 
@@ -165,7 +166,9 @@ def evidence_bound(
     return total / actions.shape[1]
 
 
-def energy_score(dynamics: DriftDynamics, states: Tensor, actions: Tensor, generator: torch.Generator) -> Tensor:
+def energy_score(
+    dynamics: DriftDynamics, states: Tensor, actions: Tensor, generator: torch.Generator, draws: int = DRAWS
+) -> Tensor:
     """How badly futures drawn from the prior foretell what was observed, in units of what cannot be foretold.
 
     A proper scoring rule: it is least, on average, where futures are as various as what happens (Gneiting and Raftery,
@@ -176,16 +179,42 @@ def energy_score(dynamics: DriftDynamics, states: Tensor, actions: Tensor, gener
         states: [B, T+1, D] observed states.
         actions: [B, T, A] macro-actions between them.
         generator: of the draws.
+        draws: futures of each window.
     """
-    futures = dynamics.sample(states[:, 0], actions, DRAWS, generator)[:, :, 1:]
+    futures = dynamics.sample(states[:, 0], actions, draws, generator)[:, :, 1:]
     missed = _length(futures - states[:, None, 1:]).mean(1)
-    apart = _length(futures.unsqueeze(1) - futures.unsqueeze(2)).sum((1, 2)) / (DRAWS * (DRAWS - 1))
+    apart = _length(futures.unsqueeze(1) - futures.unsqueeze(2)).sum((1, 2)) / (draws * (draws - 1))
     return ((missed - 0.5 * apart) / dynamics.drift.unit).mean()
 
 
 def _length(vectors: Tensor) -> Tensor:
     """Euclidean, with a gradient at zero."""
     return (vectors.square().sum(-1) + 1e-12).sqrt()
+
+
+def fit_temperature(dynamics: DriftDynamics, states: Tensor, actions: Tensor, seed: int = 0) -> float:
+    """Sets, and returns, the factor on draws from the prior that foretells held-out recordings best (energy score).
+
+    Golden-section search over 1/2 to 2; every factor meets the same draws.
+
+    Args:
+        dynamics: the model; its temperature is written.
+        states: [N, T+1, D] observed states, not trained on.
+        actions: [N, T, A] macro-actions between them.
+        seed: of the draws.
+    """
+
+    def missed(logarithm: float) -> float:
+        dynamics.drift.temperature.fill_(math.exp(logarithm))
+        return float(energy_score(dynamics, states, actions, torch.Generator().manual_seed(seed), 4 * DRAWS))
+
+    low, high = -math.log(2), math.log(2)
+    with torch.no_grad():
+        while high - low > 0.02:
+            inner = [high - GOLDEN * (high - low), low + GOLDEN * (high - low)]
+            low, high = (low, inner[1]) if missed(inner[0]) < missed(inner[1]) else (inner[0], high)
+        dynamics.drift.temperature.fill_(math.exp((low + high) / 2))
+    return float(dynamics.drift.temperature)
 
 
 def information(mean: Tensor, log_variance: Tensor) -> Tensor:
