@@ -122,9 +122,9 @@ def four_rooms_raster(pixels: int = 224, device: torch.device | str = "cpu") -> 
         raise ValueError(f"four_rooms_raster: pixels must divide 224, not {pixels}")
     index = torch.arange(SIZE, dtype=torch.float64) + 0.5
     left, top, right, bottom = torch.from_numpy(WALLS).unbind(-1)
-    across = (index >= left[..., None]) & (index < right[..., None])
-    down = (index >= top[..., None]) & (index < bottom[..., None])
-    walls = (down[..., :, None] & across[..., None, :]).any(1).double()
+    across = ((index >= left[..., None]) & (index < right[..., None])).double()
+    down = ((index >= top[..., None]) & (index < bottom[..., None])).double()
+    walls = (down.transpose(1, 2) @ across).clamp(max=1)  # 1 where any of the 14 is
     share = walls.view(LAYOUTS, pixels, factor, pixels, factor).mean((2, 4))
     agent, other = Stamp(RADIUS / factor, AGENT), Stamp(RADIUS / factor, OTHERS)
     return Raster(two_colours(share).to(device), agent, 1 / factor, 0.0, other)

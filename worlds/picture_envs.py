@@ -8,6 +8,7 @@ and ``goal`` (what should be): frames [C, H, W] uint8, or a state and a place. A
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 import gymnasium
@@ -107,6 +108,10 @@ class PictureEnv(gymnasium.Env[Any, Any]):
         return {"observation": seen, "goal": goal}
 
 
+_layouts = lru_cache(generate_layouts)
+"""Environments of the same layouts share them."""
+
+
 def diverse_maze_env(
     size: str = "large",
     layouts: int = 25,
@@ -117,7 +122,7 @@ def diverse_maze_env(
     render_mode: str | None = None,
 ) -> PictureEnv:
     """Diverse Maze in one of some layouts; ``low`` for fewer pixels; goals at a breadth-first ``distance``."""
-    mazes = generate_layouts(size, layouts, layout_seed)
+    mazes = _layouts(size, layouts, layout_seed)
     view = LOW_VIEW if low else PROTOCOL_SMALL if size == "small" else PROTOCOL
     rows, columns = mazes.walls.shape[1:]
     high = np.array([columns, rows, MAX_SPEED, MAX_SPEED], dtype=np.float32)

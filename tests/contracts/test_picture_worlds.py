@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worlds import (
@@ -120,6 +120,7 @@ def test_recorded_places_are_in_no_wall(case):
 
 
 @pytest.mark.parametrize("name", CASES)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**31), turn=st.floats(0, 6.3), force=st.floats(0, 3))
 def test_whoever_pushes_however_long_gets_through_no_wall(name, seed, turn, force):
     """One direction for a while finds every corner that lies there."""
