@@ -64,7 +64,7 @@ def _certain(
 
 @torch.no_grad()
 def mean_chances(stack: WorldModel, jumps: Jumps, landmarks: LandmarkGraph, chances: ChanceNodes) -> ChanceNodes:
-    """Level 2's chance nodes as leading to the ordinary landmark that is nearest to the mean of their outcomes."""
+    """Level 2's chance nodes as leading to the ordinary landmark nearest to the mean of their outcomes, however far."""
     level, device = stack.level(landmarks.level), stack.scale.device
     places = torch.from_numpy(landmarks.observations[chances.nodes]).to(device)
     point = level.critic.embed(stack.raise_states(_mean(jumps, stack.encode(places, 1)), 1, landmarks.level))

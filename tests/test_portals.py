@@ -108,12 +108,12 @@ def test_five_tasks_are_those_of_ogbench() -> None:
 
 @needs_agent
 def test_who_weighs_chance_arrives_and_who_ignores_it_is_trapped(capsys: pytest.CaptureFixture[str]) -> None:
-    main(Options(episodes=2, risks=("worst", "optimistic")))
+    main(Options(episodes=1, risks=("worst", "optimistic")))
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "success on OGBench's 5 tasks x 2 episodes, own simulator, seed 5"
+    assert lines[0] == "success on OGBench's 5 tasks x 1 episodes, own simulator, seed 5"
     won = {line.split()[0]: int(line.split()[1].split("/")[0]) for line in lines[1:]}
-    assert won["worst"] == 10
-    assert won["optimistic"] < 10
+    assert won["worst"] == 5
+    assert won["optimistic"] < 5
 
 
 @needs_agent
@@ -121,12 +121,11 @@ def test_the_demo_tells_of_portals(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(_scenario_portals, "EPISODES", 1)
+    monkeypatch.setattr(_scenario_portals, "TOLD", ("worst",))
     monkeypatch.setattr(_portals, "DRAWN", 1)
     monkeypatch.setattr(_portals, "STORIES", _portals.STORIES[:1])
     assert _scenario_portals.portals(tmp_path) == tmp_path / "portals.png"
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [
-        "average", "worst", "likeliest", "optimistic",
-    ]  # fmt: skip
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["worst"]
     assert (tmp_path / "portals.png").stat().st_size > 10_000
 
 
