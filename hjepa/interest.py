@@ -1,113 +1,131 @@
-"""An intrinsic objective: how much new ground an agent expects where it has not been.
+"""An intrinsic objective: places that an agent can imagine, has never been near, and has not yet tried in vain.
 
-The agent imagines that it holds an action for a while, and asks how far the place that its own model predicts lies
-outside everything that it has seen (:class:`planners.support.Support`). Nothing but its observations enters. What it
-imagined and could not reach is remembered as refuted, or it would push against the same wall for ever.
-
-A model that has met one wall believes in its neighbours, too, and overlooks the doors in it. So there is a second way
-to imagine: an action does everywhere what it does on average.
+The agent measures the world by its own actions. :class:`ActionLatent` is the smallest of world models, a latent state
+that an action moves by itself, ``z' = z + a``: what actions do in the open, which is soon learned. It is kept
+optimistic on purpose: everywhere an action is expected to do what it does in the open, until it was tried there
+(optimism in the face of uncertainty; R-MAX, Brafman and Tennenholtz 2002). What was imagined and is not near anything
+seen is the :class:`Frontier`; novelty is the distance to the nearest memory, as in Never Give Up (Badia et al. 2020).
+Every surprise refutes: where a step fell short of what was expected, the place in the direction of the missing part
+can't be gone to from here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
-from hjepa.world_model import WorldModel
-from planners.neighbors import NeighborIndex
-from planners.support import Support
+Points = NDArray[np.floating]
+Numbers = NDArray[np.int64]
 
-Attempt = tuple[Tensor, Tensor]
-"""An [O] observation, and the [A] action that was held from there in vain."""
-
-
-def headings(actions: int, count: int, generator: torch.Generator) -> Tensor:
-    """[count, A] actions that point anywhere, each with one component at its bound of 1: nothing moves faster."""
-    drawn = torch.randn(count, actions, generator=generator)
-    return drawn / drawn.abs().amax(-1, keepdim=True)
+TRUSTED = 0.5
+"""Share of the recorded steps that the model is fitted to: those that it explains best. The rest met with walls."""
+ROUNDS = 10
 
 
-class Interest:
-    """What is new to an agent, judged by its present model.
+@dataclass(frozen=True)
+class ActionLatent:
+    """A latent state in units of actions: in the open, an action moves it by itself.
 
-    Distances are world steps, by the critic of level 1.
-
-    Args:
-        stack: the present model.
-        actions: [K, A] actions that may be held.
-        hold: world steps for which one is held.
-        discount: factor on the gain of a place for each refuted one around it.
+    A linear encoder learned by inverse dynamics, the action being the difference of two latent states; its scale is
+    the actions', so that it can't collapse. What actions don't move, the encoder doesn't see. Distances are world steps
+    at full speed.
 
     Attributes:
-        free: whether actions are imagined to do what they do on average, whatever the predictor says.
-        seen: [M, E] places that were seen, thinned out.
-        refuted: [R, E] places that were imagined and not reached.
+        origin: [O] the observation that is placed at 0.
+        encoder: [O, A].
     """
 
-    SPACING = 1.0
-    """World steps between places that are kept of a longer past."""
+    origin: Points
+    encoder: Points
 
-    def __init__(self, stack: WorldModel, actions: Tensor, hold: int, discount: float) -> None:
-        self.stack, self.actions, self.hold, self.discount = stack, actions, hold, discount
-        self.free = False
-        self._effect = torch.zeros(stack.config.action_dim, stack.level(1).config.state_dim)
-        self.seen = self.refuted = torch.empty(0, stack.level(1).config.critic_dim)
+    @classmethod
+    def fit(cls, observations: Points, actions: Points) -> ActionLatent:
+        """Learns from [N + 1, O] consecutive observations and the [N, A] actions between them.
 
-    def recall(self, observations: Tensor, actions: Tensor) -> None:
-        """Sees a whole past with the present model: [N + 1, O] observations and the [N, A] actions between them."""
-        points = self.place(observations).numpy()
-        self.seen = torch.from_numpy(points[NeighborIndex(points, self.SPACING).net(np.arange(len(points)))])
-        with torch.no_grad():
-            states = self.stack.encode(observations)
-        self._effect = torch.linalg.lstsq(actions, states[1:] - states[:-1]).solution
-
-    def doubt(self, attempts: Sequence[Attempt]) -> None:
-        """Takes as refuted what was attempted in vain, and nothing else.
-
-        An attempt is imagined anew: a model that has learned of the wall no longer expects anything behind it.
+        By least trimmed squares (Rousseeuw 1984): steps that walls cut short are left out, not averaged in.
         """
-        self.refuted = self.refuted[:0]
-        for observation, action in attempts:
-            self.refute(self.imagine(observation[None], action[None])[0, 0])
+        changes = np.diff(observations.astype(np.float64), axis=0)
+        rows = np.arange(len(changes))
+        for _ in range(ROUNDS):
+            encoder = np.linalg.lstsq(changes[rows], actions[rows], rcond=None)[0]
+            error = np.linalg.norm(changes @ encoder - actions, axis=1)
+            rows = error.argsort(kind="stable")[: max(1, int(TRUSTED * len(changes)))]
+        return cls(observations[0].astype(np.float64), encoder)
 
-    def see(self, observations: Tensor) -> None:
-        """Adds [N, O] observations to what was seen."""
-        self.seen = torch.cat([self.seen, self.place(observations)])
+    def place(self, observations: Points) -> Points:
+        """[..., O] observations to [..., A] places."""
+        return (observations - self.origin) @ self.encoder
 
-    def refute(self, landing: Tensor) -> None:
-        """Remembers that an [E] imagined place could not be reached."""
-        self.refuted = torch.cat([self.refuted, landing[None]])
 
-    @torch.no_grad()
-    def place(self, observations: Tensor) -> Tensor:
-        """[..., O] observations to [..., E] places."""
-        return self.stack.level(1).critic.embed(self.stack.encode(observations))
+def headings(actions: int, count: int, generator: np.random.Generator) -> Points:
+    """[count, A] actions that point anywhere, each with one component at its bound of 1: nothing moves faster."""
+    drawn = generator.normal(size=(count, actions))
+    return drawn / np.abs(drawn).max(1, keepdims=True)
 
-    @torch.no_grad()
-    def imagine(self, observations: Tensor, actions: Tensor | None = None) -> Tensor:
-        """[N, O] observations to the [N, K, E] places where holding each of [K, A] actions should lead."""
-        actions = self.actions if actions is None else actions
-        level, shape = self.stack.level(1), (len(observations), len(actions), -1)
-        states = self.stack.encode(observations)[:, None].expand(shape)
-        held = actions.expand(shape)
-        if self.free:
-            return level.critic.embed(states + self.hold * (held @ self._effect))
-        for _ in range(self.hold):
-            states = level.predictor(states, held)
-        return level.critic.embed(states)
 
-    def gains(self, landings: Tensor, radius: float) -> Tensor:
-        """[..., E] imagined places to the [...] world steps of new ground expected there.
+def gap(point: Points, points: Points) -> Points:
+    """World steps from an [A] place to each of [N, A]."""
+    return np.sqrt(np.square(points - point).sum(-1))
+
+
+class Frontier:
+    """Places that were imagined and are still unknown.
+
+    Args:
+        actions: A, components of a place.
+        radius: world steps around a place that was seen, or refuted, that count as known.
+
+    Attributes:
+        places: [M, A] imagined places.
+        origins: [M] numbers of the landmarks from which they were imagined.
+    """
+
+    REACH = 4 / 3
+    """How far the agent imagines to go, in radii: less far, and new ground would be known before it was trodden."""
+    APART = 1.0
+    """World steps between refuted places: pushing on against the same wall tells nothing new."""
+
+    def __init__(self, actions: int, radius: float) -> None:
+        self.radius = radius
+        self.places = np.empty((0, actions))
+        self.origins = np.empty(0, np.int64)
+        self._refuted = np.empty((0, actions))
+
+    def imagine(self, number: int, landmarks: Points, actions: Points) -> None:
+        """Adds where holding each of [K, A] actions at the landmark of a number leads, as far as that is unknown.
 
         Args:
-            landings: the places.
-            radius: what lies within so many world steps of a place that was seen counts as known.
+            number: of the landmark; it was just found, and what was imagined around it becomes known.
+            landmarks: [N, A] all of them.
+            actions: [K, A] to be held.
         """
-        excess = Support(self.seen, radius).excess(landings).clamp(max=self.hold)
-        if not len(self.refuted):
-            return excess
-        near = torch.cdist(landings.flatten(0, -2), self.refuted) < radius
-        return excess * self.discount ** near.sum(-1).view(excess.shape)
+        self._settle(landmarks[number])
+        imagined = landmarks[number] + self.REACH * self.radius * actions
+        known = np.concatenate([landmarks, self._refuted])
+        unknown = np.array([gap(place, known).min() >= self.radius for place in imagined])
+        self.places = np.concatenate([self.places, imagined[unknown]])
+        self.origins = np.concatenate([self.origins, np.full(unknown.sum(), number)])
+
+    def refute(self, place: Points) -> None:
+        """Takes it as known that an [A] place and its neighbourhood can't be gone to."""
+        if gap(place, self._refuted).min(initial=np.inf) >= self.APART:
+            self._refuted = np.concatenate([self._refuted, place[None]])
+        self._settle(place)
+
+    def surprise(self, place: Points, missing: Points) -> None:
+        """Refutes what lies behind an [A] place, in the direction of the [A] part of an action that did nothing."""
+        self.refute(place + self.radius * missing / np.linalg.norm(missing))
+
+    def holds(self, place: Points) -> bool:
+        """Whether an [A] imagined place is still unknown."""
+        return bool((self.places == place).all(1).any())
+
+    def _settle(self, place: Points) -> None:
+        """Strikes off what lies around an [A] place."""
+        self.keep(gap(place, self.places) >= self.radius)
+
+    def keep(self, which: NDArray[np.bool_]) -> None:
+        """Strikes off all but [M] some."""
+        self.places, self.origins = self.places[which], self.origins[which]

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hjepa.data import Trajectories
 from worlds import Map, PointMaze
 from worlds.compiled import RADIUS
 
@@ -18,6 +19,24 @@ BIN = 0.5
 NEVER = -1
 BINS = 0.5
 """Share of the bins that is scored: along the walls are many that hardly anybody ever enters."""
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """What several runs of one explorer recorded.
+
+    Attributes:
+        seen: [runs, T + 1, 2] places, world units.
+        taken: [runs, T, 2] the actions between them.
+    """
+
+    seen: Points
+    taken: Points
+
+    def trajectories(self, run: int, steps: int) -> Trajectories:
+        """The first steps of one run as one episode, for training."""
+        actions = np.concatenate([self.taken[run, :steps], np.zeros((1, 2), np.float32)])
+        return Trajectories.from_arrays(self.seen[run, : steps + 1], actions, np.arange(steps + 1) == steps, "random")
 
 
 @dataclass(frozen=True)
@@ -35,20 +54,22 @@ class RandomExplorer:
     @property
     def name(self) -> str:
         """For tables."""
-        return "uniform actions" if self.hold <= 1 else f"directions held for {self.hold:g} steps"
+        noise = f", noise {self.noise:g}" if self.noise else ""
+        return "uniform actions" if self.hold <= 1 else f"directions held for {self.hold:g} steps{noise}"
 
-    def walk(self, map: Map, steps: int, runs: int, seed: int) -> Points:
-        """[runs, steps + 1, 2] what is seen from the same start as every explorer's; nobody is ever reset."""
+    def walk(self, map: Map, steps: int, runs: int, seed: int) -> Walk:
+        """Walks from the same start as every explorer's; nobody is ever reset."""
         world, first = start_world(map, runs, seed)
         generator = np.random.default_rng(seed)
-        seen = np.empty((runs, steps + 1, 2), np.float32)
+        seen, taken = np.empty((runs, steps + 1, 2), np.float32), np.empty((runs, steps, 2), np.float32)
         seen[:, 0], actions = first, self._draw(generator, runs)
         for step in range(steps):
             anew = generator.random(runs) * self.hold < 1
             actions = np.where(anew[:, None], self._draw(generator, runs), actions)
             noise = generator.normal(0, self.noise, (runs, 2)) if self.hold > 1 else 0.0
-            seen[:, step + 1] = world.step(torch.from_numpy(np.clip(actions + noise, -1, 1)))[0].numpy()
-        return seen
+            taken[:, step] = np.clip(actions + noise, -1, 1)
+            seen[:, step + 1] = world.step(torch.from_numpy(taken[:, step]))[0].numpy()
+        return Walk(seen, taken)
 
     def _draw(self, generator: np.random.Generator, runs: int) -> NDArray[np.float64]:
         """Uniform over the box at every step; a held one points anywhere, as fast as can be."""
@@ -56,8 +77,11 @@ class RandomExplorer:
         return drawn if self.hold <= 1 else drawn / np.abs(drawn).max(1, keepdims=True)
 
 
-RANDOM = tuple(RandomExplorer(hold) for hold in (1, 10, 20, 40, 80, 160))
-"""Against all of these curiosity is measured; the one that turns out fastest is its rival."""
+RANDOM = (
+    RandomExplorer(1),
+    *(RandomExplorer(hold, noise) for noise in (0.0, 0.2) for hold in (20, 30, 40, 60, 80)),
+)
+"""Against all of these curiosity is measured; the one that turns out fastest, on the runs measured, is its rival."""
 
 
 def start_world(map: Map, runs: int, seed: int) -> tuple[PointMaze, Points]:
@@ -106,11 +130,12 @@ class Ground:
         """[T, 2] observations to their [T, 2] bins: row and column."""
         return np.floor((seen[:, ::-1] + 6) / BIN).astype(np.int64)
 
-    def visits(self, seen: Points) -> NDArray[np.int64]:
-        """[h, w] how often each bin was seen."""
-        counts = np.zeros(self.reachable.shape, np.int64)
-        np.add.at(counts, tuple(self.bin_of(seen).T), 1)
-        return counts
+    def first_seen(self, seen: Points) -> NDArray[np.int64]:
+        """[h, w] the step at which each bin was entered first; -1 where it never was."""
+        first = np.full(self.reachable.shape, NEVER)
+        rows, columns = self.bin_of(seen[::-1]).T
+        first[rows, columns] = np.arange(len(seen))[::-1]
+        return first
 
 
 def _growth(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -159,36 +184,45 @@ class Score:
         """Median steps to every cell."""
         return float(np.median(self.least(self.cells)))
 
-    def line(self) -> str:
+    def interval(self, seed: int) -> tuple[float, float]:
+        """95 % bootstrap interval of the median."""
+        low, high = np.quantile(_medians(self, np.random.default_rng(seed)), (0.025, 0.975))
+        return float(low), float(high)
+
+    def line(self, seed: int) -> str:
         """One row of the table."""
-        return f"{self.name:32s} {len(self.cells):4d} runs {self._told(self.cells)} {self._told(self.bins)}"
-
-    def _told(self, steps: list[int]) -> str:
-        values, missed = self.least(steps), steps.count(NEVER)
-        text = f"{np.median(values):8,.0f} ({values.min():,} to {values.max():,})"
-        return f"{text + (f', {missed} not in {self.limit:,}' if missed else ''):44s}"
-
-
-HEADER = f"{'':42s} {'steps to every cell: median (range)':44s} {'to half of the bins':44s}"
+        values, (low, high), missed = self.least(self.cells), self.interval(seed), self.cells.count(NEVER)
+        cells, span = f"{self.median:,.0f} [{low:,.0f}, {high:,.0f}]", f"{values.min():,} to {values.max():,}"
+        bins = f"{'over ' if NEVER in self.bins else ''}{np.median(self.least(self.bins)):,.0f}"
+        note = f"  {missed} not in {self.limit:,}" if missed else ""
+        return f"{self.name:52s} {len(values):4d} {cells:>24s} {span:>18s} {bins:>12s}{note}"
 
 
-def fastest(ground: Ground, steps: int, runs: int, seed: int) -> tuple[RandomExplorer, Score, Points]:
-    """The random explorer that covers a maze fastest, its score and its runs; prints the scores of all."""
-    found = []
+HEADER = f"{'steps to every cell':52s} {'runs':>4s} {'median [95 %]':>24s} {'range':>18s} {'half of bins':>12s}"
+DRAWS = 10_000
+
+
+def fastest(ground: Ground, steps: int, runs: int, seed: int) -> tuple[Score, Walk]:
+    """The score and the runs of the random explorer that covers a maze fastest; prints the scores of all."""
+    best: tuple[Score, Walk] | None = None
     for explorer in RANDOM:
-        seen = explorer.walk(ground.map, steps, runs, seed)
-        score = Score.of(explorer.name, ground, seen)
-        print(score.line(), flush=True)
-        found.append((explorer, score, seen))
-    return min(found, key=lambda one: one[1].median)
+        walk = explorer.walk(ground.map, steps, runs, seed)
+        score = Score.of(f"random: {explorer.name}", ground, walk.seen)
+        print(score.line(seed), flush=True)
+        if best is None or score.median < best[0].median:
+            best = score, walk
+    assert best is not None
+    return best
 
 
-def ratio_interval(first: Score, second: Score, seed: int, draws: int = 10_000) -> tuple[float, float, float]:
+def ratio_interval(first: Score, second: Score, seed: int) -> tuple[float, float, float]:
     """The ratio of two explorers' median steps to every cell, and its 95 % bootstrap interval over runs."""
     generator = np.random.default_rng(seed)
-    medians = [
-        np.median(generator.choice(score.least(score.cells), (draws, len(score.cells))), axis=1)
-        for score in (first, second)
-    ]
-    low, high = np.quantile(medians[0] / medians[1], (0.025, 0.975))
+    low, high = np.quantile(_medians(first, generator) / _medians(second, generator), (0.025, 0.975))
     return first.median / second.median, float(low), float(high)
+
+
+def _medians(score: Score, generator: np.random.Generator) -> NDArray[np.float64]:
+    """[DRAWS] medians of runs drawn with replacement."""
+    steps = score.least(score.cells)
+    return np.median(generator.choice(steps, (DRAWS, len(steps))), axis=1)

@@ -1,12 +1,13 @@
-"""Explores a maze from nothing, by curiosity and at random, and trains an agent on what curiosity found.
+"""Curiosity against random exploration, from nothing; then an agent trained on what curiosity found.
 
 python scripts/explore.py
 
-python scripts/explore.py --maze large --steps 12000
+python scripts/explore.py --maze large --steps 8000 --random-steps 100000
 
 Every explorer begins in the same cell with no data and is never reset. The map serves scoring alone. Curiosity covers
-the maze once it has entered every free cell; its rival is the fastest of several random explorers. The agent is then
-trained on what one curious run recorded, and evaluated on random tasks.
+the maze once it has entered every free cell; its rival is the fastest of several random explorers, chosen on the runs
+that it is measured by. The first curious runs then go on practising, and agents trained on what they recorded, and for
+comparison on as many steps of the rival's, are evaluated on random tasks.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from hjepa.actor import Actor
 from hjepa.agent import Agent
-from hjepa.curiosity import Diary, Explorer
+from hjepa.curiosity import Explorer
 from hjepa.data import Trajectories
 from hjepa.evaluate import random_success_rate, run_episodes
 from hjepa.metrics import wilson_interval
@@ -47,102 +47,111 @@ class Options:
 
     maze: str = "medium"
     """Name of a maze (medium, large, giant), or a text file with one."""
-    steps: int = 5000
-    """World steps that each curious run may take."""
-    seeds: int = 3
-    """Curious runs; their seeds are seed, seed + 1, ... The agent learns from the first one."""
+    steps: int = 4000
+    """World steps within which each curious run should cover it."""
+    seeds: int = 10
+    """Curious runs; their seeds are seed, seed + 1, ..."""
+    random_steps: int = 40_000
+    """World steps of each random run."""
     random_runs: int = 20
-    """Runs of each random explorer, of random_factor times as many steps."""
-    random_factor: int = 10
-    """Steps of a random run in those of a curious one."""
+    """Runs of each random explorer."""
+    agents: int = 1
+    """Agents that are trained, on the first so many curious runs; 0 trains none."""
+    practice: int = 20_000
+    """World steps, those of exploration included, that an agent learns from."""
     training: int = 1000
-    """Training steps of the agent; 0 trains none."""
+    """Training steps of an agent."""
     levels: int = 3
     """Its levels, 2 to 4."""
     episodes: int = 100
     """Random tasks of its evaluation."""
-    seed: int = 0
-    """Of everything; the tasks' is seed + 500."""
+    seed: int = 100
+    """Of everything; the tasks' is 500 more than the run's."""
     out: Path | None = None
-    """Folder for results.json, exploration.png and the agent; runs/explore-MAZE by default."""
+    """Folder for results.json, exploration.png and the agents; runs/explore-MAZE by default."""
+
+    def __post_init__(self) -> None:
+        if min(self.steps, self.seeds, self.random_steps, self.random_runs, self.episodes) < 1:
+            raise ValueError("--steps, --seeds, --random-steps, --random-runs and --episodes must be at least 1")
+        if not 0 <= self.agents <= self.seeds:
+            raise ValueError(f"--agents: expected 0 to --seeds ({self.seeds}), got {self.agents}")
+        if self.agents and self.practice > self.random_steps:
+            raise ValueError(f"--practice: at most --random-steps ({self.random_steps:,}), got {self.practice:,}")
 
 
 def main(options: Flat[Options]) -> None:
     """Covers the maze, compares, trains and evaluates."""
     use_one_thread()
-    if min(options.steps, options.seeds, options.random_runs, options.random_factor) < 1:
-        raise ValueError("--steps, --seeds, --random-runs and --random-factor must be at least 1")
     map = as_map(options.maze).require_connected()
     out = options.out or Path("runs") / f"explore-{map.name}"
     out.mkdir(parents=True, exist_ok=True)
     ground = Ground(map)
-    print(f"{map.name}: {ground.cells} free cells, {ground.bins} bins of half a unit; {out}", flush=True)
-    diaries = [_explore(map, options, number) for number in range(options.seeds)]
-    curious = [np.stack(diary.observations) for diary in diaries]
+    print(f"{map.name}: {ground.cells} free cells, {ground.bins} bins of half a unit; {out}\n{HEADER}", flush=True)
+    explorers = [_explore(map, options, number) for number in range(options.seeds)]
+    curious = [np.stack(explorer.diary.observations) for explorer in explorers]
     score = Score.of("curiosity", ground, curious)
-    print(f"{HEADER}\n{score.line()}", flush=True)
-    rival, random, wandered = fastest(ground, options.steps * options.random_factor, options.random_runs, options.seed)
-    ratio, low, high = ratio_interval(score, random, options.seed)
+    print(score.line(options.seed), flush=True)
+    rival, walk = fastest(ground, options.random_steps, options.random_runs, options.seed)
+    ratio, low, high = ratio_interval(score, rival, options.seed)
     print(f"curiosity needs {ratio:.0%} [{low:.0%}, {high:.0%}] of the steps of the fastest random explorer")
-    runs = [("curiosity", curious), (f"random: {rival.name}", list(wandered[:, : options.steps + 1]))]
-    save(exploration_figure(map, [_exploration(name, ground, seen) for name, seen in runs]), out / "exploration.png")
-    results: dict[str, Any] = {"map": map.name, "curiosity": asdict(score), "random": asdict(random), "ratio": ratio}
-    if options.training:
-        agent = _train(diaries[0].trajectories(), options, out)
-        results["agent"] = _evaluate(agent, map, options)
-        agent.save(out / "agent")
+    _picture(ground, [("curiosity", curious), (rival.name, list(walk.seen))], out)
+    results: dict[str, Any] = {"map": map.name, "curiosity": asdict(score), "random": asdict(rival)}
+    results |= {"ratio": ratio, "ratio_ci95": (low, high), "agents": []}
+    for number, explorer in enumerate(explorers[: options.agents]):
+        diary = explorer.run(options.practice - len(explorer.diary))
+        rows = {
+            "curiosity": diary.trajectories(),
+            "random": walk.trajectories(number % options.random_runs, options.practice),
+        }
+        for name, recorded in rows.items():
+            results["agents"].append(_agent(name, recorded, map, options, number, out))
     (out / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
-def _explore(map: Map, options: Options, number: int) -> Diary:
+def _explore(map: Map, options: Options, number: int) -> Explorer:
     """One curious run."""
     world, first = start_world(map, 1, options.seed + number)
 
     def step(action: Points) -> Points:
         return world.step(torch.from_numpy(action[None]))[0].numpy()[0]
 
-    begun = time.perf_counter()
     explorer = Explorer(step, first[0], actions=2, seed=options.seed + number)
-    diary = explorer.run(options.steps)
-    doing = ", ".join(f"{count} {what}" for what, count in Counter(diary.doing).items())
-    seconds = time.perf_counter() - begun
-    print(f"  run {number}: {len(diary)} steps ({doing}), {len(diary.rounds)} models, {seconds:.0f} s", flush=True)
-    return diary
+    explorer.run(options.steps)
+    return explorer
 
 
-def _exploration(name: str, ground: Ground, runs: list[Points]) -> Exploration:
-    """For the picture: all runs' shares of the cells, and where the first one has been."""
-    shares = np.stack([ground.cell_shares(seen) for seen in runs])
-    caption = f"{name.partition(':')[0]}, run 0, {len(runs[0]) - 1:,} steps"
-    return Exploration(name, shares, ground.visits(runs[0]), caption)
+def _picture(ground: Ground, runs: list[tuple[str, list[Points]]], out: Path) -> None:
+    """All runs' shares of the cells, and where typical ones were until the typical curious one had covered the maze."""
+    shares = [np.stack([ground.cell_shares(seen) for seen in walks]) for _, walks in runs]
+    typical = [int((one < 1).sum(1).argsort()[len(one) // 2]) for one in shares]
+    end = int((shares[0][typical[0]] < 1).sum())
+    firsts = [ground.first_seen(walks[run][: end + 1]) for (_, walks), run in zip(runs, typical, strict=True)]
+    named = [Exploration(name, one, first) for (name, _), one, first in zip(runs, shares, firsts, strict=True)]
+    save(exploration_figure(ground.map, named), out / "exploration.png")
 
 
-def _train(trajectories: Trajectories, options: Options, out: Path) -> Agent:
-    """An agent trained on what one curious run recorded."""
-    base, begun = preset(options.levels), time.perf_counter()
-    experiment = replace(base, train=replace(base.train, seed=options.seed, steps=options.training))
-    torch.manual_seed(options.seed)
-    stack = Stack(experiment.stack)
-    card = {"rows": len(trajectories), "data": "curiosity", "seed": options.seed, "steps": options.training}
-    memory = train(stack, trajectories, experiment.train, out, {"rows": len(trajectories)})
+def _agent(name: str, recorded: Trajectories, map: Map, options: Options, number: int, out: Path) -> dict[str, Any]:
+    """Trains an agent on what was recorded, and tells how often it reaches random goals."""
+    base, begun, seed = preset(options.levels), time.perf_counter(), options.seed + number
+    experiment = replace(base, train=replace(base.train, seed=seed, steps=options.training))
+    torch.manual_seed(seed)
+    stack, folder = Stack(experiment.stack), out / f"agent-{name}-{seed}"
+    card = {"rows": len(recorded), "data": name, "seed": seed, "steps": options.training}
+    memory = train(stack, recorded, experiment.train, folder, {"rows": len(recorded)})
     agent = Agent.remember(stack, memory, experiment, card)
-    print(f"agent: trained on {len(trajectories):,} rows in {time.perf_counter() - begun:.0f} s", flush=True)
-    return agent
-
-
-def _evaluate(agent: Agent, map: Map, options: Options) -> dict[str, Any]:
-    """How often the agent, and random actions, reach random goals."""
-    tasks = MazeTasks(map, options.episodes, seed=options.seed + 500)
-    outcome, _ = run_episodes(Actor(agent, seed=options.seed), tasks)
+    seconds = time.perf_counter() - begun
+    agent.save(folder)
+    tasks = MazeTasks(map, options.episodes, seed=seed + 500)
+    outcome, _ = run_episodes(Actor(agent, seed=seed), tasks)
     successes = int(outcome.success.sum())
     low, high = wilson_interval(successes, options.episodes)
-    chance = random_success_rate(tasks, options.seed)
     print(
-        f"it reaches {successes} of {options.episodes} random goals, {successes / options.episodes:.1%} "
-        f"[{low:.1%}, {high:.1%}], in {outcome.steps[outcome.success].mean():.0f} steps "
-        f"(oracle {tasks.oracle_steps()[outcome.success].mean():.0f}); random actions reach {chance:.1%}"
+        f"trained on {len(recorded):,} rows of {name}, seed {seed}, in {seconds:.0f} s: reaches {successes} of "
+        f"{options.episodes} random goals, {successes / options.episodes:.1%} [{low:.1%}, {high:.1%}]; "
+        f"random actions reach {random_success_rate(tasks, seed):.1%}",
+        flush=True,
     )
-    return {"successes": successes, "episodes": options.episodes, "ci95": (low, high), "random": chance}
+    return card | {"successes": successes, "episodes": options.episodes, "ci95": (low, high)}
 
 
 if __name__ == "__main__":

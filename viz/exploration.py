@@ -1,4 +1,4 @@
-"""How an exploration went: cells entered against world steps, and where each explorer has been."""
+"""How an exploration went: cells entered against world steps, and where an explorer was when."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from dataclasses import dataclass
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, LogNorm, to_hex, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import PathPatch
 from matplotlib.ticker import FuncFormatter
 
 from viz.backdrop import Array, Extent, FigureError, MazeMap, cells_of, draw_backdrop, floor_path, line_scale
 from viz.theme import Theme, get_theme
 from worlds.maps import CELL_SIZE
+
+COLORS = "viridis"
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,18 +27,21 @@ class Exploration:
     Attributes:
         name: of the explorer.
         shares: [runs, T + 1] share of the cells entered after each world step, from 0 on.
-        visits: [h, w] how often each bin of the map was seen in one of the runs.
-        caption: what that one run is.
+        first: [h, w] for one typical run, the step at which each bin of the map was entered first; -1 for never.
     """
 
     name: str
     shares: Array
-    visits: Array
-    caption: str
+    first: Array
+
+    @property
+    def median(self) -> Array:
+        """[T + 1] median of the runs' shares."""
+        return np.median(self.shares, 0)
 
 
 def exploration_figure(map: MazeMap, explorations: Sequence[Exploration], theme: str | Theme = "paper") -> Figure:
-    """Coverage against steps (median of the runs, and their range), and one visited map per explorer.
+    """Coverage against steps (median of the runs, their middle half and range), and one map per explorer.
 
     Args:
         map: the maze; ``cells`` is [rows, cols].
@@ -56,47 +61,55 @@ def exploration_figure(map: MazeMap, explorations: Sequence[Exploration], theme:
     with matplotlib.rc_context(look.rc()):
         side = 2.9
         wide = side * max(1.0, extent.width / extent.height)
-        fig = Figure(figsize=(3.9 + wide * panels, side + 0.75))
+        fig = Figure(figsize=(4.6 + wide * panels, side + 0.75), layout="constrained")
         axes = fig.subplots(1, 1 + panels, width_ratios=[3.4, *[wide] * panels], squeeze=False)[0]
-        most = max(int(exploration.visits.max()) for exploration in explorations)
+        last = max(int(exploration.first.max()) for exploration in explorations)
+        end = _end(explorations)
         for number, (exploration, ax) in enumerate(zip(explorations, axes[1:], strict=True), start=1):
-            _draw_curve(axes[0], exploration, look.level(number).color)
-            _draw_visits(ax, exploration, cells, extent, most, look.level(number).color, look, wide)
-        _finish(axes[0])
-        fig.tight_layout(w_pad=1.5)
+            _draw_curve(axes[0], exploration, end, look.level(number).color)
+            image = _draw_first(ax, exploration, cells, last, look, wide / extent.width)
+        _finish(axes[0], end)
+        fig.colorbar(
+            image, ax=axes[1:], label="world step of the first visit", shrink=0.85, pad=0.02, format=_thousands()
+        )
     return fig
 
 
-def _draw_curve(ax: Axes, exploration: Exploration, color: str) -> None:
-    shares = 100 * exploration.shares
-    steps = np.arange(shares.shape[1])
-    ax.fill_between(steps, shares.min(0), shares.max(0), color=color, alpha=0.16, lw=0, step="post")
+def _end(explorations: Sequence[Exploration]) -> int:
+    """Where the curves stop: a while after every median explorer has seen all, if they do."""
+    ends = [int((exploration.median < 1).sum()) for exploration in explorations]
+    return min(max(len(exploration.median) - 1 for exploration in explorations), int(1.6 * max(ends)) + 1)
+
+
+def _draw_curve(ax: Axes, exploration: Exploration, end: int, color: str) -> None:
+    """A run that ended sooner stays where it was."""
+    steps = np.unique(np.linspace(0, end, 1500).astype(int))
+    shares = 100 * exploration.shares[:, np.minimum(steps, exploration.shares.shape[1] - 1)]
+    for low, high, alpha in ((0, 100, 0.12), (25, 75, 0.22)):
+        ax.fill_between(steps, *np.percentile(shares, (low, high), axis=0), color=color, alpha=alpha, lw=0, step="post")
     ax.step(steps, np.median(shares, 0), color=color, lw=1.9, where="post", label=exploration.name)
 
 
-def _draw_visits(
-    ax: Axes, exploration: Exploration, cells: Array, extent: Extent, most: int, color: str, theme: Theme, width: float
-) -> None:
-    draw_backdrop(ax, cells, theme, scale=line_scale(72 * CELL_SIZE * width / extent.width))
-    seen = np.ma.masked_equal(exploration.visits, 0)
+def _draw_first(ax: Axes, exploration: Exploration, cells: Array, last: int, theme: Theme, unit: float) -> AxesImage:
+    """The map, coloured by when the bins were entered first; ``unit`` is the width of a world unit, inches."""
+    draw_backdrop(ax, cells, theme, scale=line_scale(72 * CELL_SIZE * unit))
+    seen = np.ma.masked_less(exploration.first, 0)
     rows, columns = cells.shape
     edges = (-1.5 * CELL_SIZE, (columns - 1.5) * CELL_SIZE, (rows - 1.5) * CELL_SIZE, -1.5 * CELL_SIZE)
-    colors = LinearSegmentedColormap.from_list("visits", [_mixed(color, theme.floor), color])
-    image = ax.imshow(seen, cmap=colors, norm=LogNorm(1, max(most, 2)), extent=edges, zorder=1.1)
+    image = ax.imshow(seen, cmap=COLORS, vmin=0, vmax=max(last, 1), extent=edges, zorder=1.1)
     image.set_clip_path(PathPatch(floor_path(cells), transform=ax.transData))
-    ax.set_title(exploration.caption, loc="left")
+    ax.set_title(exploration.name, loc="left")
+    return image
 
 
-def _mixed(color: str, ground: str) -> str:
-    """A little of a colour on the ground: one visit must already be seen."""
-    r, g, b = (0.3 * a + 0.7 * b for a, b in zip(to_rgb(color), to_rgb(ground), strict=True))
-    return to_hex((r, g, b))
+def _thousands() -> FuncFormatter:
+    return FuncFormatter(lambda value, _: f"{value:,.0f}")
 
 
-def _finish(ax: Axes) -> None:
+def _finish(ax: Axes, end: int) -> None:
     ax.set_ylim(0, 103)
-    ax.set_xlim(left=0)
+    ax.set_xlim(0, end)
     ax.set_xlabel("world steps")
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    ax.xaxis.set_major_formatter(_thousands())
     ax.set_title("free cells entered, %", loc="left")
     ax.legend(loc="lower right", frameon=False, fontsize=8, handlelength=1.4)
