@@ -93,7 +93,7 @@ def test_the_attitude_and_the_price_of_a_trap_decide(agent: Agent, ends: tuple[T
         for give_up in (20.0, 10_000.0):
             planning = replace(agent.experiment.planning, give_up=give_up)
             priced = replace(agent, experiment=replace(agent.experiment, planning=planning))
-            actor = Actor(priced, risk=risk)  # type: ignore[arg-type]
+            actor = Actor(priced, risk=risk)
             actor.begin(ends[1].numpy()[None])
             actor.act(start[None])
             track = actor.session.track(3, 0)  # type: ignore[union-attr]
@@ -131,7 +131,7 @@ def into_the_portal(agent: Agent, risk: Attitude, start: np.ndarray, goal: np.nd
     actor.begin(goal[None])
     actor.act(start[None])
     assert actor.session is not None
-    return not actor.session.track(3, 0).path.final  # type: ignore[union-attr]
+    return not actor.session.track(3, 0).path.final
 
 
 @pytest.mark.parametrize(
@@ -199,4 +199,4 @@ def test_it_is_saved_with_the_agent(agent: Agent, small_agent: Agent, tmp_path: 
         assert saved is not None and read is not None
         assert all(np.array_equal(vars(saved)[name], vars(read)[name]) for name in vars(saved))
     without = Agent.load(tmp_path / "none")
-    assert without.graphs[2].chances is None and without.stack.jumps is None  # type: ignore[union-attr]
+    assert without.graphs[2].chances is None and without.stack.jumps is None  # type: ignore[attr-defined]
