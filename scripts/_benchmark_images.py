@@ -25,7 +25,7 @@ from worlds import (
     record_rooms,
     rooms_raster,
 )
-from worlds.raster import LOW, PROTOCOL
+from worlds.maze_view import LOW, PROTOCOL
 
 Row = dict[str, Any]
 

@@ -97,7 +97,7 @@ def test_distances_that_no_layout_has_get_one_clear_line():
 
 
 def test_frames_can_be_drawn_of_tasks():
-    from worlds.raster import LOW, maze_raster
+    from worlds.maze_view import LOW, maze_raster
 
     tasks = DiverseMazeTasks(LAYOUTS, 3)
     raster = maze_raster(LAYOUTS, LOW)

@@ -7,19 +7,8 @@ import torch
 from worlds.draw import AGENT, COLOURS, GOAL
 from worlds.layouts import generate_layouts
 from worlds.maps import CELL_SIZE, FREE, WALL, named_map
-from worlds.raster import (
-    LOW,
-    PROTOCOL,
-    PROTOCOL_SMALL,
-    MazeView,
-    Raster,
-    Stamp,
-    map_pictures,
-    maze_raster,
-    picture,
-    point_maze_raster,
-    stamp_dots,
-)
+from worlds.maze_view import LOW, PROTOCOL, PROTOCOL_SMALL, MazeView, map_pictures, maze_raster, point_maze_raster
+from worlds.raster import Raster, Stamp, picture, stamp_dots
 
 
 def plain(number=1, channels=3, height=20, width=30, value=100):

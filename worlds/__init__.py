@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from worlds.goal_tasks import GoalTasks
     from worlds.layouts import Layouts, generate_layouts
     from worlds.maps import Map, MapError, as_map, generate_maze, named_map
+    from worlds.maze_view import MazeView, maze_raster, point_maze_raster
     from worlds.point_maze import PointMaze
-    from worlds.raster import MazeView, Raster, maze_raster, point_maze_raster
+    from worlds.raster import Raster
     from worlds.rooms_data import record_rooms, rooms_raster
     from worlds.rooms_tasks import TwoRoomsTasks
     from worlds.tasks import MazeTasks
@@ -84,8 +85,9 @@ _MODULES = {
     "goal_tasks": "GoalTasks",
     "layouts": "Layouts generate_layouts",
     "maps": "Map MapError as_map generate_maze named_map",
+    "maze_view": "MazeView maze_raster point_maze_raster",
     "point_maze": "PointMaze",
-    "raster": "MazeView Raster maze_raster point_maze_raster",
+    "raster": "Raster",
     "rooms_data": "record_rooms rooms_raster",
     "rooms_tasks": "TwoRoomsTasks",
     "tasks": "MazeTasks",

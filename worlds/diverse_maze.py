@@ -5,7 +5,7 @@ Everything that learning needs, in order::
     train = generate_layouts("large", 25, seed=0)                       # worlds.layouts
     held_out = generate_layouts("large", 20, seed=1, exclude=train)
     data = record_diverse_maze(train, episodes=400, seed=0)             # Episodes: 1 million transitions in a second
-    raster = maze_raster(train)                                         # worlds.raster: PROTOCOL 98 px, or LOW 40 px
+    raster = maze_raster(train)                                         # worlds.maze_view: PROTOCOL 98 px, LOW 40 px
     states, actions, maps = data.windows(64, 16, generator)             # [B, 17, 4], [B, 16, 2], [B]
     frames = raster(states, maps)                                       # [B, 17, 3, 98, 98] uint8
     tasks = DiverseMazeTasks(held_out, episodes=40, distance=(5, 8))    # worlds.diverse_tasks: evaluation

@@ -24,8 +24,9 @@ from worlds.four_rooms_data import four_rooms_raster
 from worlds.four_rooms_tasks import FourRoomsTasks
 from worlds.goal_tasks import GoalTasks
 from worlds.layouts import generate_layouts
-from worlds.raster import LOW as LOW_VIEW
-from worlds.raster import PROTOCOL, PROTOCOL_SMALL, MazeView, Raster, maze_raster, picture
+from worlds.maze_view import LOW as LOW_VIEW
+from worlds.maze_view import PROTOCOL, PROTOCOL_SMALL, MazeView, maze_raster
+from worlds.raster import Raster, picture
 from worlds.rooms_data import rooms_raster
 from worlds.rooms_tasks import TwoRoomsTasks
 from worlds.two_rooms import fixed_rooms, random_rooms

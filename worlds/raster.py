@@ -5,7 +5,7 @@ batch of places, gathers the backgrounds and stamps the agent's dot onto a small
 training loop keeps states, not frames, and draws its frames anew for every batch::
 
     layouts = generate_layouts("large", 25, seed=0)
-    raster = maze_raster(layouts, PROTOCOL)                 # or LOW: 40 pixels
+    raster = maze_raster(layouts, PROTOCOL)                 # worlds.maze_view; or LOW: 40 pixels
     frames = raster(states, maps)                           # [..., 3, 98, 98] uint8
     inputs = frames.float() / 255                           # or raster.floats(...): the same in [0, 1]
 
@@ -15,7 +15,6 @@ A place is ``(x, y)`` in world units; picture row 0 is at the top, where y is le
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -25,8 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from worlds.draw import AGENT, COLOURS, GOAL
-from worlds.layouts import Layouts
-from worlds.maps import CELL_SIZE, FREE, WALL, Map
+from worlds.maps import FREE, WALL
 
 Colour = tuple[float, ...]
 FLOOR_COLOUR, WALL_COLOUR = COLOURS[FREE], COLOURS[WALL]
@@ -136,25 +134,25 @@ def stamp_dots(frames: Tensor, centers: Tensor, stamp: Stamp, visible: Tensor | 
         visible: [N] whether to paint it; all by default.
     """
     number, channels, height, width = frames.shape
-    offsets = torch.arange(-stamp.reach, stamp.reach + 1, device=frames.device)
-    columns, rows = (centers.floor().long()[:, k, None] + offsets for k in (0, 1))
+    columns, rows = (_span(centers[:, k], stamp.reach, size) for k, size in ((0, width), (1, height)))
     dx, dy = columns + 0.5 - centers[:, :1], rows + 0.5 - centers[:, 1:]
-    opacity = stamp.opacity((dy[:, :, None].square() + dx[:, None, :].square()).sqrt())
-    # Pixels beyond the edge fold onto it with opacity 0, where they must not undo the pixels that are there already:
-    # so all is added as a difference.
-    inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None, :]
-    opacity = (opacity * inside).flatten(1)[:, None]
-    opacity = opacity if visible is None else opacity * visible[:, None, None]
-    index = rows.clamp(0, height - 1)[:, :, None] * width + columns.clamp(0, width - 1)[:, None, :]
-    index = index.flatten(1)[:, None].expand(-1, channels, -1)
+    opacity = stamp.opacity((dy[:, :, None].square() + dx[:, None, :].square()).sqrt()).flatten(1)[:, None]
+    if visible is not None:
+        opacity = opacity * visible[:, None, None]
+    if stamp.channels is not None:
+        opacity = opacity * torch.tensor(stamp.channels, device=frames.device)[:, None]
+    index = (rows[:, :, None] * width + columns[:, None, :]).flatten(1)[:, None].expand(-1, channels, -1)
     pixels = frames.view(number, channels, -1)
     under = pixels.gather(2, index).float()
     colour = torch.tensor(stamp.colour, device=frames.device, dtype=torch.float32)[:, None]
-    if stamp.channels is not None:
-        opacity = opacity * torch.tensor(stamp.channels, device=frames.device)[:, None]
-    # A byte that wraps around is right: differences are added modulo 256.
-    change = ((under + opacity * (colour - under)).round() - under).to(torch.int16).to(torch.uint8)
-    pixels.scatter_add_(2, index, change)
+    pixels.scatter_(2, index, (under + opacity * (colour - under)).round().to(torch.uint8))
+
+
+def _span(centers: Tensor, reach: int, size: int) -> Tensor:
+    """[N, n] neighbouring rows (or columns) around [N] centres, moved so that all of them are in the picture."""
+    count = min(2 * reach + 1, size)
+    first = (centers.floor().long() - reach).clamp(0, size - count)
+    return first[:, None] + torch.arange(count, device=centers.device)
 
 
 def _widest(rows: Tensor) -> Tensor:
@@ -165,71 +163,10 @@ def _widest(rows: Tensor) -> Tensor:
     return rows
 
 
-@dataclass(frozen=True)
-class MazeView:
-    """How a maze is seen from above.
-
-    Attributes:
-        cell: pixels on a cell's side; need not be whole.
-        ring: further cells of wall to show around the border.
-        dot: radius of the agent's dot, cells.
-    """
-
-    cell: float
-    ring: int = 0
-    dot: float = 0.2
-
-
-PROTOCOL = MazeView(98 / 12, ring=1)
-"""HWM's 98 pixels for 12 blocks (interior 8 x 8 and two rings of wall); the dot is as large as D4RL's marker."""
-PROTOCOL_SMALL = MazeView(8.0, ring=1)
-"""PLDM's 64 pixels for 8 blocks (interior 4 x 4)."""
-LOW = MazeView(4.0, dot=0.3)
-"""40 pixels for an interior of 8 x 8: for fast runs."""
-
-
-def maze_raster(layouts: Layouts, view: MazeView = PROTOCOL, device: torch.device | str = "cpu") -> Raster:
-    """A raster of RGB frames of layouts whose cells are unit squares from (0, 0) on, as in the Diverse Mazes."""
-    return _maps_raster(layouts.maps, view, 1.0, 0.0, device)
-
-
-def point_maze_raster(maps: Sequence[Map], view: MazeView = LOW, device: torch.device | str = "cpu") -> Raster:
-    """A raster of RGB frames of OGBench's point mazes of one size, seen from above: places are (x, y) as the ball's."""
-    return _maps_raster(maps, view, CELL_SIZE, -1.5 * CELL_SIZE, device)
-
-
-def _maps_raster(
-    maps: Sequence[Map], view: MazeView, cell_size: float, origin: float, device: torch.device | str
-) -> Raster:
-    """A raster of maps whose cells are so large and begin at ``(origin, origin)``, world units."""
-    cells = np.stack([np.pad(map.cells, view.ring, constant_values=WALL) for map in maps])
-    height, width = (round(view.cell * count) for count in cells.shape[1:])
-    backgrounds = map_pictures(torch.from_numpy(cells), height, width)
-    scale = width / cells.shape[2] / cell_size
-    offset = (view.ring * cell_size - origin) * scale
-    return Raster(backgrounds.to(device), Stamp(view.dot * cell_size * scale), scale, offset)
-
-
-def map_pictures(cells: Tensor, height: int, width: int) -> Tensor:
-    """[M, 3, height, width] uint8 pictures of [M, rows, columns] cells; a pixel on an edge takes of both sides."""
-    rows, columns = _coverage(height, cells.shape[1]), _coverage(width, cells.shape[2])
-    palette = torch.tensor([COLOURS[kind] for kind in sorted(COLOURS)], dtype=torch.float64)
-    colours = palette[cells.long()].permute(0, 3, 1, 2)
-    return (rows @ colours @ columns.T).round().to(torch.uint8)
-
-
 def two_colours(share: Tensor) -> Tensor:
     """[M, 3, H, W] uint8 pictures of [M, H, W] float64 shares of wall: floor at 0, wall at 1."""
     wall, floor = (torch.tensor(colour, dtype=torch.float64)[:, None, None] for colour in (WALL_COLOUR, FLOOR_COLOUR))
     return (floor + share[:, None] * (wall - floor)).round().to(torch.uint8)
-
-
-def _coverage(pixels: int, cells: int) -> Tensor:
-    """[pixels, cells] share of each pixel that lies in each cell, of a line divided evenly by both."""
-    edges = torch.arange(pixels + 1, dtype=torch.float64) * cells / pixels
-    starts = torch.arange(cells, dtype=torch.float64)
-    below = (edges[:, None] - starts).clamp(0, 1)
-    return (below[1:] - below[:-1]) * pixels / cells
 
 
 def picture(raster: Raster, state: Tensor, map: Tensor, goal: Tensor, enlarge: int = 1) -> NDArray[np.uint8]:

@@ -35,8 +35,8 @@ from worlds.diverse_maze import wall_gaps
 from worlds.force import D4RL, RADIUS
 from worlds.four_rooms import RADIUS as AGENT_RADIUS
 from worlds.four_rooms import wall_gap
+from worlds.maze_view import LOW
 from worlds.picture_world import PictureWorld
-from worlds.raster import LOW
 
 SMALL = generate_layouts("small", 3, 0)
 LARGE = generate_layouts("large", 4, 0)
