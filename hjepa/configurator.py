@@ -140,11 +140,14 @@ def configure(agent: Agent, task: Task, calibration: Calibration | None = None) 
 
 
 def _levels(facts: Facts) -> tuple[int, Reason]:
-    """As many as the way is long; the goal must be out of sight of the level below for one more to be of use."""
+    """As many as the way is long: one more is of use where the goal is out of sight of those below."""
     agent, strides = facts.agent, [level.stride for level in facts.agent.stack.config.levels]
     far = [k for k, away in enumerate(facts.distances, 1) if away >= STRIDES * strides[k - 1]]
     least = 2 if facts.needs_search and len(strides) > 1 else 1
     levels = max(least, max(far, default=1))
+    if levels > 2 and facts.way is not None:
+        because = f"a way that worked leads there in {facts.way.arrival[-1]:.0f} steps: level 2 can follow it"
+        return 2, Reason("levels", f"2 of {len(strides)}", because)
     away = facts.distances[levels - 1]
     if levels == len(strides):
         because = f"the goal is {away:.0f} steps away by level {levels}'s critic, its stride is {strides[-1]}"
@@ -200,9 +203,8 @@ def _memory(facts: Facts) -> Iterator[Reason]:
     if facts.needs_search:
         yield Reason("memory", "off", f"its {len(ways)} ways worked before the world, or what is dear, was another one")
         return
-    way = ways.way(*facts.ends[0])
-    leads = "none leads from here" if way is None else f"one leads to the goal, in {way.arrival[-1]:.0f} steps"
-    yield Reason("memory", "on", f"{len(ways)} ways worked; {leads}")
+    leads = "none leads from here to the goal" if facts.way is None else "one leads from here to the goal"
+    yield Reason("memory", "on", f"of {len(ways)} ways that worked, {leads}")
 
 
 def _modes(facts: Facts, draft: Configured) -> tuple[Configured, list[Reason]]:

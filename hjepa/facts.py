@@ -16,6 +16,7 @@ from hjepa.cost import CostWeights, IntrinsicCost
 from hjepa.guardrails import Scene
 from hjepa.planning import RISKS, Attitude
 from hjepa.surprises import Surprises
+from hjepa.ways import Way
 from hjepa.zones import PlaceCost
 
 Points = NDArray[np.float32]
@@ -37,7 +38,7 @@ class Task:
         weights: of the drives beside the task.
         preference: what places cost besides, such as a learned preference.
         risk: what the possible outcomes count as where chance decides.
-        milliseconds: of thinking per world step that are allowed, on average; None for as many as it takes.
+        milliseconds: of processor time per world step that are allowed, on average; None for as many as it takes.
         changed: whether the world may have changed since the agent learned it.
     """
 
@@ -89,6 +90,12 @@ class Facts:
         """Landmarks of level 2 at which the agent believes that chance decides."""
         known = self.agent.graphs[2].chances if 2 in self.agent.graphs else None
         return 0 if known is None else len(np.unique(known.nodes))
+
+    @cached_property
+    def way(self) -> Way | None:
+        """A way to the goal that worked, and still should; None where none is remembered."""
+        ways = self.agent.ways
+        return None if ways is None or self.needs_search else ways.way(*self.ends[0])
 
     def landmarks(self, k: int) -> int:
         """Landmarks of level ``k``."""

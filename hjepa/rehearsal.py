@@ -30,7 +30,7 @@ class Acting(Protocol):
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """Wall-clock of an imagined episode, in milliseconds.
+    """Processor time of an imagined episode, in milliseconds: what else the machine does is not counted.
 
     Attributes:
         first: of the first decision, for which every level plans.
@@ -76,9 +76,9 @@ def _episode(actor: Acting, stack: WorldModel, seen: Points, goal: Points, steps
     """Seconds of thinking for each imagined world step."""
     actor.begin(goal)
     for _ in range(steps):
-        begun = time.perf_counter()
+        begun = time.process_time()
         action = actor.act(seen)
-        yield time.perf_counter() - begun
+        yield time.process_time() - begun
         state = stack.encode(torch.from_numpy(seen).to(stack.scale.device), 1)
         after = stack.level(1).predictor(state, torch.from_numpy(action).to(state))
         # The decoder's bias stays out of it: only the way from here is decoded.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hjepa.actor import Actor
 from hjepa.agent import Agent
 from hjepa.calibration import Calibration
-from hjepa.configurator import ConfiguratorError, Task, configure
+from hjepa.configurator import ConfiguratorError, Configured, Task, configure
 from hjepa.cost import IntrinsicCost
 from hjepa.evaluate import Outcome, run_episodes
 from hjepa.guardrails import KeepOut, Region, SpeedLimit
@@ -38,6 +38,7 @@ LIMIT = 0.12
 """Of a step in a slow cell, world units; a usual one is 0.2."""
 DEAR = np.float32(20.0)
 """World steps that a step in a dear cell costs extra."""
+HASTE = 2 / 3
 DRAWN = 40
 """Tasks drawn for each that is wanted, where only some will do."""
 
@@ -70,6 +71,7 @@ class Row:
         milliseconds: of thinking per world step, one agent alone.
         nodes: expanded by searches above level 1, per episode.
         violations: of guardrails; None where there are none.
+        refused: tasks that the configurator refused.
     """
 
     why: tuple[list[str], int]
@@ -78,6 +80,7 @@ class Row:
     milliseconds: float
     nodes: float
     violations: int | None
+    refused: int = 0
 
     def told(self) -> str:
         """In one line."""
@@ -85,7 +88,34 @@ class Row:
         low, high = wilson_interval(won, of)
         line = f"{won} of {of} arrived [{low:.0%}, {high:.0%}], {self.steps.mean():.0f} steps, "
         line += f"{self.milliseconds:.2f} ms per step, {self.nodes:.0f} nodes searched"
-        return line if self.violations is None else f"{line}, {self.violations} steps within guardrails"
+        line += "" if self.violations is None else f", {self.violations} steps within guardrails"
+        return f"{line}; {self.refused} refused" if self.refused else line
+
+
+@dataclass(frozen=True)
+class Done:
+    """One episode: how the agent was configured, what came of it, and steps within guardrails, if there are any."""
+
+    configured: Configured
+    outcome: Outcome
+    violations: int | None
+
+
+def row_of(done: list[Done], refused: int) -> Row:
+    """What came of some episodes."""
+    outcomes, first = [each.outcome for each in done], done[0].configured
+    steps, seconds = np.array([one.steps[0] for one in outcomes]), sum(sum(one.seconds) for one in outcomes)
+    nodes = sum(count for one in outcomes for k, count in one.expanded.items() if k > 1)
+    broken = [each.violations for each in done if each.violations is not None]
+    return Row(
+        why=(first.why(), sum(each.configured.modes == first.modes for each in done)),
+        success=np.array([one.success[0] for one in outcomes]),
+        steps=steps,
+        milliseconds=1000 * seconds / steps.sum(),
+        nodes=nodes / len(done),
+        violations=sum(broken) if broken else None,
+        refused=refused,
+    )
 
 
 class Judged:
@@ -152,7 +182,7 @@ class Bench:
         """What the task says, in words, and the episodes."""
         return {
             "nothing is said": self.plain,
-            "half of the usual time": self.hasty,
+            "two thirds of the usual time": self.hasty,
             "the goal is near": self.near,
             "guardrails": self.guarded,
             "dear places": self.dear,
@@ -169,12 +199,12 @@ class Bench:
             yield self._episode(drawn, one, **said)
 
     def hasty(self) -> Iterator[Episode]:
-        """With half of the time that the agent would take by itself, rehearsed on this machine."""
+        """With two thirds of the processor time that the agent would take by itself, rehearsed on this machine."""
         drawn = next(self.plain()).task
         rehearsed = rehearse(
             Actor(self.agent), self.agent.stack, drawn.here, drawn.goal, Actor(self.agent).config.commit
         )
-        yield from self.plain(milliseconds=round(0.5 * rehearsed.per_step(200), 2))
+        yield from self.plain(milliseconds=round(HASTE * rehearsed.per_step(200), 2))
 
     def near(self) -> Iterator[Episode]:
         """In the next cell."""
@@ -240,24 +270,26 @@ class Bench:
         return Episode(world, _told(world, **said), self.agent)
 
     def run(self, episodes: Iterator[Episode]) -> Row:
-        """Configures the agent for every episode by itself, and lets it act."""
-        why, done, violations = list[tuple[tuple[str, ...], list[str]]](), list[Outcome](), list[int]()
-        for number, episode in enumerate(episodes):
+        """Configures the agent for every episode by itself, and lets it act.
+
+        Raises:
+            ValueError: where every task was refused.
+        """
+        tried = [self._done(number, episode) for number, episode in enumerate(episodes)]
+        done = [each for each in tried if isinstance(each, Done)]
+        if not done:
+            raise ValueError(f"every task was refused: {tried[0]}")
+        return row_of(done, refused=len(tried) - len(done))
+
+    def _done(self, number: int, episode: Episode) -> Done | ConfiguratorError:
+        """One episode, or why it was refused."""
+        try:
             configured = configure(episode.agent, episode.task, self.calibration)
-            world = Judged(episode.world, episode.hazards)
-            outcome, _ = run_episodes(configured.actor(number), world)
-            why.append((configured.modes, configured.why()))
-            done.append(outcome)
-            violations += [world.violations] * (episode.hazards is not None)
-        steps, seconds = np.array([one.steps[0] for one in done]), sum(sum(one.seconds) for one in done)
-        return Row(
-            why=(why[0][1], sum(modes == why[0][0] for modes, _ in why)),
-            success=np.array([one.success[0] for one in done]),
-            steps=steps,
-            milliseconds=1000 * seconds / steps.sum(),
-            nodes=sum(count for one in done for k, count in one.expanded.items() if k > 1) / len(done),
-            violations=sum(violations) if violations else None,
-        )
+        except ConfiguratorError as error:
+            return error
+        world = Judged(episode.world, episode.hazards)
+        outcome, _ = run_episodes(configured.actor(number), world)
+        return Done(configured, outcome, None if episode.hazards is None else world.violations)
 
     def refused(self) -> Iterator[tuple[str, str]]:
         """Tasks that contradict themselves, and what the configurator says."""

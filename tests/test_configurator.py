@@ -82,6 +82,17 @@ def test_a_task_gets_as_many_levels_as_its_way_has_use_for(cells: float, levels:
     assert len([line for line in configured.why() if line.startswith("level ")]) == levels
 
 
+def test_where_a_way_is_remembered_level_2_is_enough() -> None:
+    corridor = map_agent(np.pad(np.zeros((1, 24), bool), 1, constant_values=True), CORNER, SIZE)
+    agent = replace(corridor, ways=Ways(corridor.stack))
+    trail = np.stack([np.linspace(0, 80, 401), np.zeros(401)], 1).astype(np.float32)
+    assert agent.ways is not None
+    agent.ways.learn({"observation": trail[:, None], "active": np.ones((401, 1), bool)}, trail[-1:] / np.float32(0.2))
+    there, back = (configure(agent, Task(*ends)) for ends in (trail[[0, -1]], trail[[-1, 0]]))
+    assert there.levels == 2 and "a way that worked leads there in 400 steps" in told(there, "levels")
+    assert back.levels == 3 and "worked" not in told(back, "levels")
+
+
 def test_without_any_wish_an_agent_plans_as_it_is_used_to(ring: Agent) -> None:
     configured = configure(ring, Task(WEST, EAST))
     assert configured.planning == ring.experiment.planning
@@ -167,6 +178,16 @@ def test_the_most_thorough_mode_that_there_is_time_for(
     assert ("Mode-1" in configured.modes[0]) == (allowed < 1)
 
 
+def test_a_single_level_can_be_hurried_too(distilled_agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(configurator, "rehearse", rehearsed(cem=1.5, guided=0.8, mode1=0.2))
+    here = distilled_agent.graphs[2].observations[0]
+    configured = configure(distilled_agent, Task(here, here + np.float32(0.5), milliseconds=0.3))
+    assert configured.modes == ("Mode-1",) and configured.planning.planners == ("mode1",)
+    actor = configured.actor()
+    actor.begin(configured.task.goal[None])
+    assert actor.act(here[None]).shape == (1, 2)
+
+
 def test_time_is_really_rehearsed_and_no_dream_is_remembered(distilled_agent: Agent) -> None:
     ways = Ways(distilled_agent.stack)
     here, goal = distilled_agent.graphs[2].observations[[0, -1]]
@@ -246,7 +267,7 @@ def test_ways_are_recalled_where_nothing_else_matters(ring: Agent, calibration: 
     trail = walked(configure(agent, task))
     steps = {"observation": trail[:, None], "active": np.ones((len(trail), 1), bool)}
     assert ways.learn(steps, EAST[None] / np.float32(0.2)) == 1
-    assert "1 ways worked; one leads to the goal, in" in told(configure(agent, task), "memory")
+    assert "of 1 ways that worked, one leads" in told(configure(agent, task), "memory")
     assert "none leads from here" in told(configure(agent, Task(EAST, WEST)), "memory")
     actor = configure(agent, task).actor()
     assert isinstance(actor.planner.levels[-1].planner, RecallingPlanner)  # type: ignore[union-attr]
