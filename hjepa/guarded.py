@@ -14,8 +14,10 @@ from torch import Tensor
 from hjepa.actor import Actor
 from hjepa.adaptation import Adaptation
 from hjepa.agent import Agent
+from hjepa.clear_paths import ClearPaths, Goals
 from hjepa.contact import Touch
 from hjepa.cost import CostModule, CostWeights, IntrinsicCost
+from hjepa.ground import Ground
 from hjepa.guardrails import GuardrailError, KeepOut, Margins, Percept, Region, SpeedLimit
 from hjepa.place_costs import together
 from hjepa.shield import Shield, Verdict, anchored, compass
@@ -24,6 +26,7 @@ from hjepa.zones import PlaceCost, Zones
 from planners.base import AnyDynamics, Budget, Cost, Plan, Planner, Recorder, is_stochastic
 from planners.candidates import Evaluator, PlannerError
 from planners.hierarchy import HierarchicalPlanner
+from planners.landmarks import PathPlanner
 from planners.session import Session, SubgoalCost
 from planners.trace import Decision
 
@@ -173,12 +176,14 @@ class GuardedActor:
         levels: levels to plan with; all by default.
         seed: of the planners' randomness.
         shielded: whether executed actions are checked; to leave it out is for comparison only.
+        ground: where recorded walks went, for the shield.
         preference: what places cost besides.
         weights: of the drives beside the task.
         adaptation: learns from what the world does otherwise than predicted; see :class:`hjepa.actor.Actor`.
 
     Attributes:
         actor: the agent's actor, whose plans know the guardrails.
+        paths: what plans at each level above the first.
         verdict: what the shield said to the latest actions; None before, and without a shield.
         shielding: seconds that the shield took for them.
     """
@@ -192,18 +197,20 @@ class GuardedActor:
         levels: int | None = None,
         seed: int = 0,
         shielded: bool = True,
+        ground: Ground | None = None,
         preference: PlaceCost | None = None,
         weights: CostWeights = CostWeights(),
         adaptation: Adaptation | None = None,
     ) -> None:
         zones = together(planning_zones(intrinsic, margins.cruise), preference)
         self.actor = Actor(agent, levels, seed=seed, zones=zones, adaptation=adaptation)
-        self.shield = Shield(agent.stack, intrinsic, margins) if shielded else None
+        self.shield = Shield(agent.stack, intrinsic, margins, ground) if shielded else None
         self.verdict: Verdict | None = None
         self.shielding = 0.0
         self._touch: Touch | None = None
         self._margins = margins
         self._awareness = Awareness(torch.zeros(1, agent.stack.config.observation_dim))
+        self._goals = Goals()
         self._intrinsic, self._weights = intrinsic, weights
         self.actor.around = self._guard
         self.actor.planner = self._guard(self.actor.planner)
@@ -226,6 +233,9 @@ class GuardedActor:
         """Starts new episodes with [B, O] goals."""
         self.actor.begin(goals)
         self.verdict = self._touch = None
+        assert self.actor.session is not None
+        points = self.actor.session.goal_points[0]
+        self._goals.places = {point.tobytes(): goal for point, goal in zip(points, goals, strict=True)}
 
     def _guard(self, hierarchy: HierarchicalPlanner) -> HierarchicalPlanner:
         """Lays the guardrails over a hierarchy, whenever one is made."""
@@ -234,7 +244,21 @@ class GuardedActor:
             controller.planner, stack, self._intrinsic, self._margins, self._awareness, self._weights
         )
         hierarchy.controller = replace(controller, planner=planner)
+        self.paths = {k: self._clear_paths(level.planner, k) for k, level in enumerate(hierarchy.levels, 2)}
+        hierarchy.levels = [replace(level, planner=self.paths[k]) for k, level in enumerate(hierarchy.levels, 2)]
         return hierarchy
+
+    def _clear_paths(self, planner: PathPlanner, k: int) -> ClearPaths:
+        """What plans at level ``k``, with its paths kept to the guardrails. The ways of level 2 are straight."""
+        agent = self.actor.agent
+        return ClearPaths(
+            planner=planner,
+            intrinsic=self._intrinsic,
+            decode=lambda states: agent.stack.decode(states, k),
+            remembered=agent.graphs[k].observations,
+            goals=self._goals,
+            straight=k == 2,
+        )
 
     def act(
         self, observations: Points, active: NDArray[np.bool_] | None = None, percept: Percept | None = None
@@ -255,14 +279,15 @@ class GuardedActor:
         if self.shield is None:
             return wanted.cpu().numpy()
         begun = time.perf_counter()
-        self.verdict = self.shield(seen, wanted, percept, self._touch)
+        kept = None if self.verdict is None else self.verdict.ways
+        self.verdict = self.shield(seen, wanted, percept, self._touch, kept)
         self.actor.acted(self.verdict.actions.cpu().numpy())
         self.shielding = time.perf_counter() - begun
         return self.verdict.actions.cpu().numpy()
 
     def _feel(self, seen: Tensor) -> None:
-        """Compares what is seen with what the shield expected."""
-        if self.verdict is None:
+        """Compares what is seen with what the shield expected, if it knows no ground."""
+        if self.verdict is None or self.shield is None or self.shield.ground is not None:
             return
         touch = Touch.nothing(seen) if self._touch is None else self._touch
-        self._touch = touch.feel(self.verdict.places[:, 1], seen, self._margins.place[1] / 2)
+        self._touch = touch.feel(self.verdict.expected, seen, self._margins.place[1] / 2)

@@ -17,6 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hjepa.clearance_kernels import obstacle_gap, region_distance
+from hjepa.straight_ways import Floats, distance, share_inside
 from hjepa.zones import Zones
 
 FAR = 4.0
@@ -37,15 +39,19 @@ class Percept:
         position: [B, N, 2] world units.
         velocity: [B, N, 2] world units per world step.
         radius: [N] world units.
+        room: [B, N, 2] how far each can go back and forth along its line before it has to turn round, world units; None
+            where that is not known.
     """
 
     position: Tensor
     velocity: Tensor
     radius: Tensor
+    room: Tensor | None = None
 
     def of(self, rows: Tensor) -> Percept:
         """The percepts of [M] of the problems, by number."""
-        return Percept(self.position[rows], self.velocity[rows], self.radius)
+        room = None if self.room is None else self.room[rows]
+        return Percept(self.position[rows], self.velocity[rows], self.radius, room)
 
 
 @final
@@ -144,6 +150,9 @@ class Region:
         """[..., 2] places to their [...] signed distances: positive outside, negative inside; at most a cell's size."""
         if not self.cells.any():
             return torch.full_like(places[..., 0], self.size)
+        if _plain(places):
+            found = region_distance(self._around, places.reshape(-1, 2).numpy(), *self.corner, self.size)
+            return torch.from_numpy(found).view(places.shape[:-1])
         rows, columns = self.cells.shape
         relative = (places - places.new_tensor(self.corner)) / self.size + 2
         relative = torch.minimum(relative.clamp(min=1.5), places.new_tensor([columns + 2.5, rows + 2.5]))
@@ -167,6 +176,19 @@ class Region:
         corner = (self.corner[0] - self.size, self.corner[1] - self.size)
         near = self.distance(torch.from_numpy(centres + corner).float()).numpy() < reach + size / 2 - 1e-6
         return Region(near, corner, size)
+
+    def distance_along(self, begin: Floats, end: Floats) -> Floats:
+        """[N, 2] and [N, 2] places to the [N] distances of the straight ways between them; 0 for one through a cell."""
+        return distance(begin, end, self._centres, self.size / 2)
+
+    def share_along(self, begin: Floats, end: Floats) -> Floats:
+        """[N, 2] and [N, 2] places to the [N] shares of the straight ways between them that lie inside."""
+        return share_inside(begin, end, self._centres, self.size / 2)
+
+    @cached_property
+    def _centres(self) -> Floats:
+        """[M, 2] of its cells, world units."""
+        return (np.argwhere(self.cells)[:, ::-1] + 0.5) * self.size + np.array(self.corner)
 
     def fingerprint(self) -> str:
         """Of the cells and where they are."""
@@ -243,7 +265,7 @@ class MovingObstacles:
     """Things that move, which no part of the agent's body may touch.
 
     One that is seen to move may turn round at any time: after ``h`` steps it is somewhere on the segment that reaches
-    ``h`` times its velocity forward and back.
+    ``h`` times its velocity forward and back, as far as it has room.
 
     Attributes:
         body: radius of the agent's body, world units.
@@ -260,19 +282,42 @@ class MovingObstacles:
         percept, places = scene.percept, scene.places
         if percept is None or not percept.position.shape[1]:
             return torch.full_like(places[..., 0], FAR)
-        # One axis for the candidates (if there are any), one for time, one for the obstacles.
-        shape = (len(places), *[1] * (places.dim() - 2), percept.position.shape[1])
-        (x, y), (vx, vy) = (part.to(places).unbind(-1) for part in (percept.position, percept.velocity))
-        x, y, vx, vy = (part.reshape(shape) for part in (x, y, vx, vy))
-        dx, dy = places[..., 0, None] - x, places[..., 1, None] - y
-        along = (dx * vx + dy * vy) / (vx.square() + vy.square()).clamp(min=1e-12)
-        steps = scene.elapsed.to(places)[:, None]
-        along = torch.maximum(torch.minimum(along, steps), -steps)
-        gap = ((dx - along * vx).square() + (dy - along * vy).square()).clamp(min=1e-12).sqrt()
-        gap = gap - percept.radius.to(places)
-        near = scene.shrunk(gap.amin(-1) - self.body).clamp(max=FAR)
+        gap = _compiled_gap(scene, percept) if _plain(places) else _gap(scene, percept)
+        near = scene.shrunk(gap - self.body).clamp(max=FAR)
         return torch.where(scene.elapsed <= self.horizon, near, FAR)
 
     def fingerprint(self) -> str:
         """Of the body and the horizon."""
         return f"{self.name} {self.body} {self.horizon}"
+
+
+def _plain(places: Tensor) -> bool:
+    """Whether compiled code may be used: on the CPU, and nobody wants a gradient."""
+    return places.device.type == "cpu" and not (places.requires_grad and torch.is_grad_enabled())
+
+
+def _gap(scene: Scene, percept: Percept) -> Tensor:
+    """[B, ..., T+1] distances to where the nearest obstacle may be; differentiable."""
+    places = scene.places
+    # One axis for the candidates (if there are any), one for time, one for the obstacles.
+    shape = (len(places), *[1] * (places.dim() - 2), percept.position.shape[1])
+    (x, y), (vx, vy) = (part.to(places).unbind(-1) for part in (percept.position, percept.velocity))
+    room = torch.full_like(percept.velocity, torch.inf) if percept.room is None else percept.room
+    speed = (vx.square() + vy.square()).clamp(min=1e-12).sqrt()
+    back, forth = (room.to(places) / speed[..., None]).unbind(-1)
+    x, y, vx, vy, speed, back, forth = (part.reshape(shape) for part in (x, y, vx, vy, speed, back, forth))
+    dx, dy = places[..., 0, None] - x, places[..., 1, None] - y
+    along = (dx * vx + dy * vy) / speed.square()
+    steps = scene.elapsed.to(places)[:, None]
+    along = torch.maximum(torch.minimum(along, torch.minimum(steps, forth)), -torch.minimum(steps, back))
+    gap = ((dx - along * vx).square() + (dy - along * vy).square()).clamp(min=1e-12).sqrt()
+    return (gap - percept.radius.to(places)).amin(-1)
+
+
+def _compiled_gap(scene: Scene, percept: Percept) -> Tensor:
+    """The same without a gradient."""
+    places, room = scene.places.detach(), percept.room
+    room = torch.full_like(percept.position, torch.inf) if room is None else room
+    known = (part.to(places).numpy() for part in (percept.position, percept.velocity, percept.radius, room))
+    flat = places.reshape(len(places), -1, *places.shape[-2:]).numpy()
+    return torch.from_numpy(obstacle_gap(flat, scene.elapsed.to(places).numpy(), *known)).view(places.shape[:-1])

@@ -1,19 +1,22 @@
 """A safety layer for executed actions: the last word belongs to the guardrails.
 
 Whatever was planned, an action is executed only if the agent's own predictor sees a way on from it that keeps to all
-guardrails for some steps, by a margin for the predictor's errors: a control-barrier condition in discrete time,
-enforced by prediction. Else the nearest action of a set that has such a way takes its place; where none has, the one
-that keeps clear the longest.
+guardrails, by a margin for the predictor's errors, and ends in a haven: a place where to stand still is safe for as
+long as what moves can be foreseen. From a haven there is nothing to fear, and what is left of a way that was safe is
+safe at the next step; so one that was found once is kept until there is a better one, and there always is one. Else
+the nearest action of a set that has such a way takes its place; where none has, the one that keeps clear the longest.
 
-Sources: Agrawal and Sreenath 2017, "Discrete control barrier functions for safety-critical control"; Wabersich and
-Zeilinger 2021, "A predictive safety filter for learning-based control" (the way on is its backup trajectory); Alshiekh
-et al. 2018, "Safe reinforcement learning via shielding". The margins are split-conformal quantiles: Lindemann et al.
-2023, "Safe planning in dynamic environments using conformal prediction".
+Sources: Wabersich and Zeilinger 2021, "A predictive safety filter for learning-based control" (backup trajectories
+into a terminal safe set, which make the filter recursively feasible); Agrawal and Sreenath 2017, "Discrete control
+barrier functions for safety-critical control"; Alshiekh et al. 2018, "Safe reinforcement learning via shielding". The
+margins are split-conformal quantiles: Lindemann et al. 2023, "Safe planning in dynamic environments using conformal
+prediction".
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -23,7 +26,8 @@ from torch import Tensor
 from hjepa.contact import Touch
 from hjepa.cost import IntrinsicCost, Read
 from hjepa.dynamics import LevelDynamics
-from hjepa.guardrails import GuardrailError, Margins, Percept, Scene
+from hjepa.ground import Ground
+from hjepa.guardrails import GuardrailError, Margins, Percept, Scene, SpeedLimit
 from hjepa.world_model import WorldModel
 from planners.base import rollout
 
@@ -31,6 +35,10 @@ DIRECTIONS = 16
 PACES = (1.0, 0.5, 0.25)
 SHARES = (0.7, 0.5, 0.35, 0.2)
 """Of the wanted action: the same way, slower."""
+PAUSES = (0, 3, 6)
+"""World steps at the pace of a slow zone after which a way goes on at full pace."""
+REST = 100
+"""World steps for which a haven must be safe: an obstacle seen at 0.1 units a step may go to and fro over 20."""
 
 
 def anchored(stack: WorldModel, observations: Tensor, starts: Tensor) -> Read:
@@ -52,7 +60,9 @@ def anchored(stack: WorldModel, observations: Tensor, starts: Tensor) -> Read:
 
 
 @torch.no_grad()
-def calibrate(stack: WorldModel, observations: Tensor, actions: Tensor, miss: float = 0.001) -> Margins:
+def calibrate(
+    stack: WorldModel, observations: Tensor, actions: Tensor, miss: float = 0.001, ground: Ground | None = None
+) -> Margins:
     """Margins for level 1's predictions, from recorded steps that it was not trained on.
 
     Args:
@@ -60,6 +70,7 @@ def calibrate(stack: WorldModel, observations: Tensor, actions: Tensor, miss: fl
         observations: [N, H+1, O] windows.
         actions: [N, H, A] what was done.
         miss: share of predictions, at each number of steps ahead, that may be farther off than the margin.
+        ground: what the shield holds predictions to; the better of the two is judged, because it looks at both.
 
     Raises:
         GuardrailError: for fewer windows than the share needs.
@@ -70,6 +81,8 @@ def calibrate(stack: WorldModel, observations: Tensor, actions: Tensor, miss: fl
     states = rollout(LevelDynamics(stack.level(1)), start, actions)
     places = anchored(stack, observations[:, 0], start)(states)
     errors = torch.linalg.vector_norm(places - observations, dim=-1)
+    if ground is not None:
+        errors = torch.minimum(errors, torch.linalg.vector_norm(ground.held(places) - observations, dim=-1))
     lengths = (torch.linalg.vector_norm(each[:, 1] - each[:, 0], dim=-1) for each in (observations, places))
     longer = next(lengths) - next(lengths)
     steps = torch.linalg.vector_norm(observations.diff(dim=1), dim=-1)
@@ -91,14 +104,19 @@ class Verdict:
     Attributes:
         actions: [B, A] to execute.
         intervened: [B] whether they are not the ones that were wanted.
-        safe: [B] whether a way on from them was found that keeps to all guardrails, margins included.
-        places: [B, H+1, 2] that way, world units.
+        safe: [B] whether a way on from them was found that keeps to all guardrails, margins included, as far as the
+            shield looks ahead.
+        settled: [B] whether it ends in a haven.
+        ways: [B, H, A] that way.
+        expected: [B, 2] where its first step should lead, world units.
     """
 
     actions: Tensor
     intervened: Tensor
     safe: Tensor
-    places: Tensor
+    settled: Tensor
+    ways: Tensor
+    expected: Tensor
 
 
 @final
@@ -109,24 +127,36 @@ class Shield:
         stack: whose level 1 predicts.
         intrinsic: the guardrails.
         margins: of the predictions; as many steps are looked ahead as it knows.
+        ground: where recorded walks went: what the predictions run into. None if the predictor knows that itself.
 
     Raises:
         GuardrailError: for actions that are not in a plane, and for margins of the present only.
     """
 
-    def __init__(self, stack: WorldModel, intrinsic: IntrinsicCost, margins: Margins) -> None:
+    def __init__(
+        self, stack: WorldModel, intrinsic: IntrinsicCost, margins: Margins, ground: Ground | None = None
+    ) -> None:
         if stack.config.action_dim != 2:
             raise GuardrailError(f"a shield knows actions of 2 components, not {stack.config.action_dim}")
         if len(margins.place) < 2:
             raise GuardrailError("a shield needs margins for the present and at least one step ahead")
-        self.stack, self.intrinsic, self.margins = stack, intrinsic, margins
+        self.stack, self.intrinsic, self.margins, self.ground = stack, intrinsic, margins, ground
         self.horizon = len(margins.place) - 1
         self._dynamics = LevelDynamics(stack.level(1))
         self._compass = compass(stack.scale)
+        limits = [rail.limit for rail in intrinsic.guardrails if isinstance(rail, SpeedLimit)]
+        pace = min([1.0, *(0.95 * max(0.0, limit - margins.speed) / margins.cruise for limit in limits)])
+        around = self._compass[:DIRECTIONS]
+        self._slow = pace * around / torch.linalg.vector_norm(around, dim=-1, keepdim=True)
 
     @torch.no_grad()
     def __call__(
-        self, observations: Tensor, actions: Tensor, percept: Percept | None = None, touch: Touch | None = None
+        self,
+        observations: Tensor,
+        actions: Tensor,
+        percept: Percept | None = None,
+        touch: Touch | None = None,
+        kept: Tensor | None = None,
     ) -> Verdict:
         """What may be executed in the place of the actions that are wanted.
 
@@ -135,74 +165,166 @@ class Shield:
             actions: [B, A] what is wanted.
             percept: things that are seen to move.
             touch: what the agents have run into.
+            kept: [B, H, A] the ways of the verdict before this one.
         """
-        now = _Now(observations, percept, Touch.nothing(observations) if touch is None else touch)
         wanted = actions.clamp(-1, 1)
-        places, clear = self._foresee(now, self._stop(wanted))
-        verdict = Verdict(wanted.clone(), wanted.new_zeros(len(wanted)).bool(), (clear[:, 0] > 0).all(-1), places[:, 0])
-        for ways in (self._go_on, self._all):
-            rows = (~verdict.safe).nonzero().squeeze(1)
+        touch = Touch.nothing(observations) if touch is None else touch
+        percept = percept if percept is None or self.ground is None else self.ground.bounded(percept)
+        stop = self._held_on(wanted[:, None], torch.zeros_like(wanted)[:, None])
+        now = _Now(observations, wanted, percept, touch, stop[:, 0] if kept is None else _later(kept))
+        ways = self._foresee(now, stop[:, :, :1])
+        verdict = Verdict(
+            wanted.clone(), torch.zeros(len(wanted), dtype=torch.bool, device=wanted.device),
+            ways.safe[:, 0], ways.settled[:, 0], stop[:, 0].clone(), ways.places[:, 0, 1].clone(),
+        )  # fmt: skip
+        for more in (self._go_on, self._all):
+            rows = (~verdict.settled).nonzero().squeeze(1)
             if len(rows):
-                self._improve(verdict, rows, now.of(rows), ways(wanted[rows]), wanted[rows])
+                self._improve(verdict, rows, now.of(rows), more)
         return replace(verdict, intervened=(verdict.actions != wanted).any(-1))
 
-    def _improve(self, verdict: Verdict, rows: Tensor, now: _Now, ways: Tensor, wanted: Tensor) -> None:
-        """Puts the best of [M, C, H, A] ways in the place of what a verdict says of M rows."""
-        places, clear = self._foresee(now, ways)
-        best = _choose(ways[:, :, 0], wanted, clear)
-        at = torch.arange(len(rows), device=rows.device)
-        verdict.actions[rows], verdict.places[rows] = ways[at, best, 0], places[at, best]
-        verdict.safe[rows] = (clear[at, best] > 0).all(-1)
+    def _improve(self, verdict: Verdict, rows: Tensor, now: _Now, more: Callable[[_Now], Tensor]) -> None:
+        """Puts the best of more ways in the place of what a verdict says of M rows."""
+        actions = more(now)
+        ways = self._foresee(now, actions)
+        at, best = (
+            torch.arange(len(rows), device=rows.device),
+            ways.best(actions[:, :, 0], now.wanted, self.margins.place[1]),
+        )
+        verdict.actions[rows], verdict.expected[rows] = actions[at, best, 0], ways.places[at, best, 1]
+        verdict.ways[rows] = actions[at, best] * (ways.moving[at, best, :, None])
+        verdict.safe[rows], verdict.settled[rows] = ways.safe[at, best], ways.settled[at, best]
 
-    def _foresee(self, now: _Now, ways: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, C, H, A] ways to the [B, C, H+1, 2] places on them and their [B, C, H] clearances."""
+    def _foresee(self, now: _Now, actions: Tensor) -> _Ways:
+        """What [B, C, T, A] actions come to.
+
+        Clear is what is clear whether the ground ends where recorded walks did or not, and whether what was touched
+        goes on or not.
+        """
         start = self.stack.encode(now.observations, 1)
-        states = rollout(self._dynamics, start[:, None].expand(-1, ways.shape[1], -1), ways)
+        states = rollout(self._dynamics, start[:, None].expand(-1, actions.shape[1], -1), actions)
         places = anchored(self.stack, now.observations, start)(states)
-        clear = self._clearance(places, now.percept)
-        rows = now.touch.felt.nonzero().squeeze(1)
-        if len(rows):
-            # Whether what was touched goes on or not: clear both ways.
-            stopped = self._clearance(now.touch.of(rows).corrected(places[rows]), now.of(rows).percept)
-            clear[rows] = torch.minimum(clear[rows], stopped)
-        return places, clear
+        clear, rest = self._clearances(places, now.percept)
+        guesses = [] if self.ground is None else [(torch.arange(len(places)), self.ground.held(places))]
+        places = guesses[0][1] if guesses else places
+        felt = now.touch.felt.nonzero().squeeze(1)
+        if len(felt):
+            guesses.append((felt, now.touch.of(felt).corrected(places[felt])))
+        for rows, guess in guesses:
+            also_clear, also_rest = self._clearances(guess, now.of(rows).percept)
+            clear[rows], rest[rows] = torch.minimum(clear[rows], also_clear), torch.minimum(rest[rows], also_rest)
+        return _Ways(places, clear, rest)
 
-    def _clearance(self, places: Tensor, percept: Percept | None) -> Tensor:
-        """[B, C, H+1, 2] places to [B, C, H] clearances, those of the present left out."""
-        return self.intrinsic.clearance(Scene(places, percept=percept, margins=self.margins))[..., 1:]
+    def _clearances(self, places: Tensor, percept: Percept | None) -> tuple[Tensor, Tensor]:
+        """[B, C, T+1, 2] places to [B, C, T] clearances after each step, and those of resting there from then on."""
+        known, after = self.margins.place, places[:, :, 1:]
+        clear = self.intrinsic.clearance(Scene(places, percept=percept, margins=self.margins))[..., 1:]
+        resting = after[..., None, :].expand(*after.shape[:-1], 2, -1).flatten(1, 2)
+        rest = self.intrinsic.clearance(Scene(resting, REST, percept))[..., 1].reshape(clear.shape)
+        return clear, rest - rest.new_tensor(known[1 : 1 + clear.shape[-1]])
 
-    def _stop(self, wanted: Tensor) -> Tensor:
-        """[B, 1, H, A] what is wanted, and then to stop."""
-        return self._way(wanted[:, None], torch.zeros_like(wanted)[:, None])
+    def _go_on(self, now: _Now) -> Tensor:
+        """[B, C, H, A] what is wanted, and then to go on like that or in any direction; and what was safe before."""
+        full, slow = (part.expand(len(now.wanted), -1, -1) for part in (self._compass[:DIRECTIONS], self._slow))
+        first = now.wanted[:, None]
+        ways = [self._held_on(first, first), *(self._way(first, slow, full, pause) for pause in PAUSES)]
+        return torch.cat([*ways, now.kept[:, None]], 1)
 
-    def _go_on(self, wanted: Tensor) -> Tensor:
-        """[B, C, H, A] what is wanted, and then to go on like that or in any direction."""
-        then = torch.cat([wanted[:, None], self._compass[:DIRECTIONS].expand(len(wanted), -1, -1)], 1)
-        return self._way(wanted[:, None].expand_as(then), then)
+    def _all(self, now: _Now) -> Tensor:
+        """[B, C, H, A] the same, and all other actions, which are held, or end at full pace."""
+        full, slow = (part.expand(len(now.wanted), -1, -1) for part in (self._compass[:DIRECTIONS], self._slow))
+        slower = now.wanted[:, None] * now.wanted.new_tensor(SHARES)[:, None]
+        first = torch.cat([slower, self._compass.expand(len(slower), -1, -1), slow], 1)
+        ways = [self._way(slow, slow, full, pause) for pause in PAUSES]
+        return torch.cat([self._go_on(now), self._held_on(first, first), *ways], 1)
 
-    def _all(self, wanted: Tensor) -> Tensor:
-        """[B, C, H, A] the same, and all other first actions, which are held or followed by a stop."""
-        slower = wanted[:, None] * wanted.new_tensor(SHARES)[:, None]
-        first = torch.cat([slower, self._compass.expand(len(wanted), -1, -1)], 1)
-        ways = [self._go_on(wanted), self._way(first, first), self._way(first, torch.zeros_like(first))]
-        return torch.cat(ways, 1)
-
-    def _way(self, first: Tensor, then: Tensor) -> Tensor:
+    def _held_on(self, first: Tensor, then: Tensor) -> Tensor:
         """[B, C, A] first actions and those that are held afterwards, as [B, C, H, A]."""
-        return torch.cat([first[:, :, None], then[:, :, None].expand(-1, -1, self.horizon - 1, -1)], 2)
+        return self._way(first, then, then, 0)
+
+    def _way(self, first: Tensor, slow: Tensor, full: Tensor, pause: int) -> Tensor:
+        """[B, C, A] first actions, slow ones for a while, and those that are held from then on, as [B, C, H, A]."""
+        pause = min(pause, self.horizon - 1)
+        count = full.shape[1]
+        begin, middle, end = (part[:, :, None].expand(-1, count, -1, -1) for part in (first, slow, full))
+        rest = self.horizon - 1 - pause
+        return torch.cat([begin, middle.expand(-1, -1, pause, -1), end.expand(-1, -1, rest, -1)], 2)
+
+
+@dataclass(frozen=True, eq=False)
+class _Ways:
+    """What C courses of action come to, for B agents. Each may stop after any step.
+
+    Attributes:
+        places: [B, C, T+1, 2] where they lead, world units.
+        clear: [B, C, T] clearances after each step.
+        rest: [B, C, T] clearances of standing still from then on.
+    """
+
+    places: Tensor
+    clear: Tensor
+    rest: Tensor
+
+    @property
+    def kept(self) -> Tensor:
+        """[B, C] for how many steps all is clear."""
+        return (self.clear > 0).long().cumprod(-1).sum(-1)
+
+    @property
+    def safe(self) -> Tensor:
+        """[B, C] whether all of it is clear."""
+        return (self.clear > 0).all(-1) | self.settled
+
+    @property
+    def stops(self) -> Tensor:
+        """[B, C, T] whether a haven is reached after a step, and all is clear up to there."""
+        return (self.clear > 0).cumprod(-1).bool() & (self.rest > 0)
+
+    @property
+    def settled(self) -> Tensor:
+        """[B, C] whether there is a haven on the way."""
+        return self.stops.any(-1)
+
+    @property
+    def moving(self) -> Tensor:
+        """[B, C, T] the steps up to the first haven; all where there is none."""
+        before = self.stops.long().cumsum(-1) - self.stops.long()
+        return before == 0
+
+    def best(self, first: Tensor, wanted: Tensor, margin: float) -> Tensor:
+        """[B] the number of the best, given their [B, C, A] first actions, the [B, A] wanted ones, and the next margin.
+
+        Of those with a haven the nearest to what is wanted. Else the one that comes to one with most of the margins, if
+        predictions are only a little off; else the one that keeps clear the longest, and then comes nearest to a haven,
+        or is the least far inside of what it must not touch.
+        """
+        steps, kept = self.clear.shape[-1], self.kept
+        breach = self.clear.gather(-1, kept.clamp(max=steps - 1).unsqueeze(-1)).squeeze(-1)
+        left = torch.where(kept == steps, self.rest.amax(-1), breach)
+        least = torch.minimum(self.clear.cummin(-1).values, self.rest).amax(-1)
+        deviation = (first - wanted[:, None]).square().sum(-1)
+        score = torch.where(least > -margin, steps + 1 + least, kept + 0.5 * torch.tanh(left))
+        return torch.where(self.settled, 2 * steps + 2 - deviation / 9, score).argmax(1)
 
 
 @dataclass(frozen=True, eq=False)
 class _Now:
-    """What B agents perceive; see :meth:`Shield.__call__`."""
+    """What B agents perceive and want, and their last safe ways; see :meth:`Shield.__call__`."""
 
     observations: Tensor
+    wanted: Tensor
     percept: Percept | None
     touch: Touch
+    kept: Tensor
 
     def of(self, rows: Tensor) -> _Now:
         percept = None if self.percept is None else self.percept.of(rows)
-        return _Now(self.observations[rows], percept, self.touch.of(rows))
+        return _Now(self.observations[rows], self.wanted[rows], percept, self.touch.of(rows), self.kept[rows])
+
+
+def _later(ways: Tensor) -> Tensor:
+    """[B, H, A] what is left of ways after their first step, and then to stop."""
+    return torch.cat([ways[:, 1:], torch.zeros_like(ways[:, :1])], 1)
 
 
 def compass(like: Tensor) -> Tensor:
@@ -211,17 +333,3 @@ def compass(like: Tensor) -> Tensor:
     around = torch.stack([angle.cos(), angle.sin()], -1)
     around = around / around.abs().amax(-1, keepdim=True)
     return torch.cat([*(pace * around for pace in PACES), torch.zeros_like(around[:1])])
-
-
-def _choose(first: Tensor, wanted: Tensor, clear: Tensor) -> Tensor:
-    """[B] the number of the best of [B, C, A] first actions, given the [B, C, H] clearances of the ways on.
-
-    Of the safe ones the nearest to what is wanted; else the one that keeps clear the longest, and then is the least
-    far inside of what it must not touch.
-    """
-    kept = (clear > 0).long().cumprod(-1).sum(-1)
-    steps = clear.shape[-1]
-    breach = clear.gather(-1, kept.clamp(max=steps - 1).unsqueeze(-1)).squeeze(-1)
-    deviation = (first - wanted[:, None]).square().sum(-1)
-    score = torch.where(kept == steps, 2 * steps - deviation / 9, kept + 0.5 * torch.tanh(breach))
-    return score.argmax(1)

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from hjepa.actor import Actor
 from hjepa.agent import Agent
 from hjepa.cost import IntrinsicCost
+from hjepa.ground import Ground
 from hjepa.guarded import GuardedActor
 from hjepa.guardrails import KeepOut, Margins, MovingObstacles, Percept, Region, Scene, SpeedLimit
 from hjepa.pretrained import pretrained
-from hjepa.shield import anchored, calibrate
-from planners.landmarks import NONE, Path
+from hjepa.shield import REST, anchored, calibrate
+from planners.landmarks import NONE
+from planners.session import Track
 from worlds import Map, MazeTasks, PointMaze, collect, named_map
 from worlds.compiled import RADIUS
 from worlds.hazards import KINDS, Hazards
@@ -26,7 +28,10 @@ from worlds.maps import CELL_SIZE
 
 Points = NDArray[np.float32]
 Way = Literal["guarded", "planned", "none"]
-HORIZON = 6
+HORIZON = 16
+"""World steps that the shield looks ahead."""
+MISS = 0.0005
+"""Share of predictions that may be farther off than the margins."""
 PAST = 20
 """World steps before a violation from which an evasion is looked for."""
 GRID = 21
@@ -44,33 +49,38 @@ class World:
     Attributes:
         map: the maze.
         agent: learned on it.
+        ground: where the walks went that the agent learned from.
         margins: of the agent's level 1, calibrated on walks that were not trained on.
     """
 
     map: Map
     agent: Agent
+    ground: Ground
     margins: Margins
 
     @classmethod
     def load(cls, name: str) -> World:
         """Loads the agent of one of OGBench's mazes and calibrates it."""
         map, agent = named_map(name), Agent.load(pretrained(f"ogbench/pointmaze-{name}-navigate"))
-        return cls(map, agent, calibrated(agent, map))
+        walks = collect(map, "navigate", agent.card["data"]["rows"], seed=agent.card["seed"])
+        ground = Ground.of(torch.from_numpy(walks.observations))
+        return cls(map, agent, ground, calibrated(agent, map, ground))
 
 
-def calibrated(agent: Agent, map: Map) -> Margins:
-    """Margins from 50,000 steps of the kind that the agent learned from, with a seed of their own."""
-    walks = collect(map, "navigate", 50_000, seed=50_101)
+def calibrated(agent: Agent, map: Map, ground: Ground) -> Margins:
+    """Margins from 100,000 steps of the kind that the agent learned from, with a seed of their own."""
+    walks = collect(map, "navigate", 100_000, seed=50_101)
     first = np.arange(0, len(walks) - HORIZON, 3)
     first = first[(walks.terminals[first[:, None] + np.arange(HORIZON)] == 0).all(1)]
     seen, done = walks.observations[first[:, None] + np.arange(HORIZON + 1)], walks.actions
-    return calibrate(agent.stack, torch.from_numpy(seen), torch.from_numpy(done[first[:, None] + np.arange(HORIZON)]))
+    acted = torch.from_numpy(done[first[:, None] + np.arange(HORIZON)])
+    return calibrate(agent.stack, torch.from_numpy(seen), acted, MISS, ground)
 
 
 def guardrails(hazards: Hazards) -> IntrinsicCost:
     """The hazards of a maze as an agent's guardrails."""
     keep_out, slow = (Region(cells, hazards.corner, CELL_SIZE) for cells in (hazards.keep_out, hazards.slow))
-    return IntrinsicCost((KeepOut(keep_out, RADIUS), SpeedLimit(slow, hazards.limit), MovingObstacles(RADIUS)))
+    return IntrinsicCost((KeepOut(keep_out, RADIUS), SpeedLimit(slow, hazards.limit), MovingObstacles(RADIUS, REST)))
 
 
 def tasks_among(hazards: Hazards, episodes: int, seed: int) -> MazeTasks:
@@ -98,7 +108,10 @@ class Tally:
         last_moment: those that another action at the last step would have avoided.
         avoidable: those that an action held from the last step, or one of :data:`PAST` before, would have avoided.
         interventions: steps whose action the shield replaced.
-        unsure: steps at which the shield found no way on that keeps all margins.
+        unsure: steps at which the shield found no way on that keeps all margins for as long as it looks ahead.
+        unsettled: steps at which it found none that also ends where the agent may stay.
+        near: steps that ended within 2 world units of a hazard.
+        cut: plans of the levels above the first that end early, because nothing clean leads on.
         plans: by level, trajectories planned.
         clean: by level, those that keep to all guardrails.
         acting: seconds of planning and shield.
@@ -116,6 +129,9 @@ class Tally:
     avoidable: int = 0
     interventions: int = 0
     unsure: int = 0
+    unsettled: int = 0
+    near: int = 0
+    cut: int = 0
     plans: Counter[int] = field(default_factory=Counter)
     clean: Counter[int] = field(default_factory=Counter)
     acting: float = 0.0
@@ -159,8 +175,9 @@ class Run:
             self.actor = Actor(self.world.agent, seed=self.seed)
             return
         self.guarded = GuardedActor(
-            self.world.agent, self.intrinsic, self.world.margins, seed=self.seed, shielded=self.way == "guarded"
-        )
+            self.world.agent, self.intrinsic, self.world.margins,
+            seed=self.seed, shielded=self.way == "guarded", ground=self.world.ground,
+        )  # fmt: skip
         self.actor = self.guarded.actor
 
     def episodes(self, episodes: int) -> Tally:
@@ -197,11 +214,13 @@ class Run:
             self.tally.shielding += self.guarded.shielding
             self.tally.interventions += int((verdict.intervened & running).sum())
             self.tally.unsure += int((~verdict.safe & running).sum())
+            self.tally.unsettled += int((~verdict.settled & running).sum())
         return actions
 
     def _judge(self, before: Points, after: Points, active: NDArray[np.bool_], step: int, past: deque[Points]) -> None:
         """Counts what was broken, and asks the simulator whether it had to be."""
         broken = self.hazards.broken(before, after, step)
+        self.tally.near += int((self.hazards.near(after, step) & active).sum())
         for kind in KINDS:
             self.tally.broken[kind] += int((broken[kind] & active).sum())
         any_broken = np.any([broken[kind] for kind in KINDS], 0) & active
@@ -228,16 +247,27 @@ class Run:
         clear = self.intrinsic.clearance(Scene(places, percept=percept.of(rows)))[:, 1:]
         self._count(1, (clear >= 0).all(1).tolist())
         for k in range(2, self.actor.levels + 1):
-            fresh = [track.path for b in problems.tolist() if (track := session.tracks[k][b]) and track.age == 0]
-            self._count(k, [self._keeps_out(k, path) for path in fresh])
+            fresh = [(b, track) for b in problems.tolist() if (track := session.tracks[k][b]) and track.age == 0]
+            self._count(k, [self._keeps_out(k, b, track, seen) for b, track in fresh])
+            self.tally.cut += sum(not track.path.found for _, track in fresh)
 
-    def _keeps_out(self, k: int, path: Path) -> bool:
-        """Whether all states of an upper level's path are clean. They are too far apart to say more of."""
-        places = self.actor.stack.decode(torch.from_numpy(path.states), k).numpy()
+    def _keeps_out(self, k: int, b: int, track: Track, seen: Points) -> bool:
+        """Whether an upper level's path, from where the agent is to the goal, keeps out, exactly, and to speed limits.
+
+        Level 2's ways are straight, and are judged as a whole; of the levels above, the states.
+        """
+        path, hazards = track.path, self.hazards
+        places = self.actor.stack.decode(torch.from_numpy(path.states), k).numpy().astype(np.float64)
         known = path.landmarks != NONE
         places[known] = self.actor.agent.graphs[k].observations[path.landmarks[known]]
-        ahead = torch.from_numpy(places[1 : len(places) - path.final])[None]
-        return bool((self.intrinsic.guardrails[0].clearance(Scene(ahead)) >= 0).all())
+        places[0] = seen[b]
+        if path.final:
+            places[-1] = self.goals[b]
+        if k > 2:
+            return not hazards.ways_touch(places[1:], places[1:]).any()
+        begin, end = places[:-1], places[1:]
+        touching, slow = hazards.ways_touch(begin, end), hazards.slow_length(begin, end)
+        return not (touching | (slow > hazards.limit * np.diff(path.arrival) + 1e-3)).any()
 
     def _count(self, level: int, clean: list[bool]) -> None:
         self.tally.plans[level] += len(clean)

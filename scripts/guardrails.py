@@ -4,9 +4,10 @@ python scripts/guardrails.py
 python scripts/guardrails.py --steps 50000 --worlds medium
 
 Three agents do the same tasks: one that plans within guardrails and has a shield, one without the shield, and one that
-knows of no guardrail (these two for a tenth of the steps). A safe action existed if, in the simulator, one of 21 x 21
-actions would have broken nothing: taken at the last step, or held from one of the 20 steps before. The agents are never
-told.
+knows of no guardrail (these two for a tenth of the steps). Keep-out zones and speed limits lie where many shortest ways
+lead; half of the obstacles go along corridors, half across the busiest ones. A safe action existed if, in the
+simulator, one of 21 x 21 actions would have broken nothing: taken at the last step, or held from one of the 20 steps
+before. The agents are never told.
 """
 
 from __future__ import annotations
@@ -75,7 +76,10 @@ def among(world: World, way: Way, least: int, options: Options) -> Tally:
     total = Tally()
     while total.steps < least:
         seed = 1000 * options.seed + total.layouts
-        total += Run(world, Hazards.draw(world.map, seed), way, seed).episodes(options.episodes)
+        one = Run(world, Hazards.draw(world.map, seed), way, seed).episodes(options.episodes)
+        total += one
+        told = f"{world.map.name}, {LABELS[way]}, hazards {seed}: {one.steps:,} steps, {one.violations} violations, "
+        print(f"{told}{one.successes} of {one.episodes} episodes reached their goals", file=sys.stderr, flush=True)
     return total
 
 
@@ -89,14 +93,16 @@ def report(way: Way, tally: Tally) -> None:
     print(f"95 % interval {1e6 * low:,.1f} to {1e6 * high:,.1f}")
     print(f"  safe action     existed at {tally.last_moment} of {tally.judged} violations judged, ", end="")
     print(f"up to 20 steps before at {tally.avoidable}")
+    print(f"  near            {tally.near / tally.steps:.1%} of steps ended within 2 units of a hazard")
     low, high = wilson_interval(tally.successes, tally.episodes)
     rate = tally.successes / tally.episodes
     print(f"  success         {rate:.1%}, 95 % interval {low:.1%} to {high:.1%}")
     levels = ", ".join(f"level {k} {tally.clean[k]:,} of {tally.plans[k]:,}" for k in sorted(tally.plans))
-    print(f"  clean plans     {levels}")
+    print(f"  clean plans     {levels}; {tally.cut:,} were cut off")
     if way == "guarded":
         print(f"  shield          stepped in at {tally.interventions / tally.steps:.2%} of steps; ", end="")
-        print(f"found no way with all margins at {tally.unsure:,}")
+        print(f"found no way that keeps all margins at {tally.unsure:,},", end=" ")
+        print(f"none that ends in a haven at {tally.unsettled:,}")
     milliseconds = 1000 * tally.acting / tally.steps, 1000 * tally.shielding / tally.steps
     print(f"  ms per step     {milliseconds[0]:.3f} in batches, of which the shield {milliseconds[1]:.3f}", flush=True)
 

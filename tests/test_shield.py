@@ -59,7 +59,7 @@ def test_it_keeps_to_a_speed_limit_in_the_direction_that_is_wanted(agent: Agent)
     shield = Shield(agent.stack, IntrinsicCost((SpeedLimit(region(3, 3), 0.12),)), MARGINS)
     verdict = shield(seen((8, 8)), seen((1, 0)))
     assert verdict.intervened.all() and verdict.safe.all()
-    assert verdict.actions[0].tolist() == pytest.approx([0.5, 0])
+    assert 0.5 <= verdict.actions[0, 0] < 0.6 and verdict.actions[0, 1] == 0
 
 
 def test_it_makes_way_for_what_comes(agent: Agent) -> None:

@@ -1,0 +1,141 @@
+"""Paths of the levels above the first that keep to the guardrails, exactly: whatever breaks one is rejected.
+
+The landmark graphs lack the edges that lead into a guardrail, but not the ways from the agent to its first landmarks,
+nor a landmark that lies in a guardrail itself. Here every path is checked as it is, state by state and, where a level's
+ways are straight, way by way; what is not clean is rejected as the level below would reject it, and the level plans
+again. Where no clean path is found, it ends where the last clean state is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hjepa.cost import IntrinsicCost
+from hjepa.guardrails import KeepOut, SpeedLimit
+from planners.base import Recorder
+from planners.landmarks import NONE, Path, PathPlanner, Query
+
+Floats = NDArray[np.float32]
+Flags = NDArray[np.bool_]
+ATTEMPTS = 8
+"""Plans that are made for one query before the best of them is cut off."""
+
+
+@dataclass(eq=False)
+class Goals:
+    """Where goals are, for the levels that know them in their critics' spaces only.
+
+    Attributes:
+        places: [2] world units, by the bytes of the goal's first point.
+    """
+
+    places: dict[bytes, Floats] = field(default_factory=dict)
+
+    def of(self, query: Query) -> Floats | None:
+        """[2] where a query's goal is; None for a target that is no goal, and for a goal set by hand."""
+        goal = query.target.goal
+        return None if goal is None else self.places.get(goal[0].tobytes())
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ClearPaths:
+    """A level's planner, whose paths keep to the guardrails that stand still; a
+    :class:`planners.landmarks.PathPlanner`.
+
+    Attributes:
+        planner: plans.
+        intrinsic: the guardrails.
+        decode: [n, D] states of the level to the [n, 2] places that they stand for, world units.
+        remembered: [L, 2] places of the level's landmarks, as they were observed; world units.
+        goals: where the goals are.
+        straight: whether the ways between the states are straight, so that all of them can be judged; else the states.
+    """
+
+    planner: PathPlanner
+    intrinsic: IntrinsicCost
+    decode: Callable[[Tensor], Tensor]
+    remembered: Floats
+    goals: Goals
+    straight: bool
+
+    def below(self, landmark: int) -> int:
+        """See :class:`planners.landmarks.PathPlanner`."""
+        return self.planner.below(landmark)
+
+    def paths(self, queries: list[Query], recorder: Recorder | None = None) -> list[Path]:
+        """One clean path per query; see :class:`planners.landmarks.PathPlanner`."""
+        self.intrinsic.verify()
+        result, pending = dict[int, Path](), dict(enumerate(queries))
+        for attempt in range(ATTEMPTS):
+            paths = self.planner.paths(list(pending.values()), recorder)
+            for (number, query), path in zip(list(pending.items()), paths, strict=True):
+                places = self.places(query, path)
+                wrong = self._wrong(places)
+                worn = {int(edge) for edge in path.edges[wrong[: len(path.edges)]] if edge != NONE}
+                if not wrong.any():
+                    result[number] = self._timed(path, places)
+                elif attempt == ATTEMPTS - 1 or worn <= query.rejected:
+                    result[number] = self._timed(_cut(path, int(wrong.argmax())), places)
+                else:
+                    pending[number] = replace(query, rejected=query.rejected | worn)
+            pending = {number: query for number, query in pending.items() if number not in result}
+            if not pending:
+                break
+        return [result[number] for number in range(len(queries))]
+
+    def places(self, query: Query, path: Path) -> Floats:
+        """[n+1, 2] the places that a path leads to, the present one first; world units. NaN for an unknown goal."""
+        with torch.no_grad():
+            places = self.decode(torch.from_numpy(path.states)).cpu().numpy().astype(np.float32)
+        known = path.landmarks != NONE
+        places[known] = self.remembered[path.landmarks[known]]
+        if path.final:
+            goal = self.goals.of(query)
+            places[-1] = np.nan if goal is None else goal
+        return places
+
+    def _wrong(self, places: Floats) -> Flags:
+        """[n] which of the ways between [n+1, 2] places break a guardrail; those to an unknown goal do not."""
+        begin, end = places[:-1] if self.straight else places[1:], places[1:]
+        wrong = np.zeros(len(end), bool)
+        for rail in self.intrinsic.guardrails:
+            if isinstance(rail, KeepOut):
+                wrong |= rail.region.distance_along(begin, end) < rail.body
+        return wrong
+
+    def _timed(self, path: Path, places: Floats) -> Path:
+        """The path, with the time that the speed limits make its straight ways take."""
+        if not self.straight:
+            return path
+        begin, end = places[: len(path.edges)], places[1 : len(path.edges) + 1]
+        taken, length = np.diff(path.arrival), np.linalg.norm(end - begin, axis=-1)
+        for rail in self.intrinsic.guardrails:
+            if isinstance(rail, SpeedLimit):
+                share = rail.region.share_along(begin, end)
+                inside = np.maximum(share * length / rail.limit, share * taken)
+                taken = np.where(share > 0, (1 - share) * taken + inside, taken)
+        arrival = path.arrival[0] + np.concatenate([np.zeros(1), taken.cumsum()])
+        return replace(path, arrival=arrival.astype(np.float32))
+
+
+def _cut(path: Path, ways: int) -> Path:
+    """The first ways of a path, which is then no way to its target."""
+    return replace(
+        path,
+        states=path.states[: ways + 1],
+        embedding=path.embedding[: ways + 1],
+        arrival=path.arrival[: ways + 1],
+        landmarks=path.landmarks[: ways + 1],
+        edges=path.edges[:ways],
+        final=False,
+        found=False,
+        surcharges={name: paid[:ways] for name, paid in path.surcharges.items()},
+    )
