@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,17 +13,17 @@ from numpy.typing import NDArray
 from hjepa.actor import Actor
 from hjepa.agent import Agent
 from hjepa.calibration import Calibration
-from hjepa.configurator import ConfiguratorError, Configured, Task, configure
+from hjepa.configurator import ConfiguratorError, Task, configure
 from hjepa.cost import IntrinsicCost
-from hjepa.evaluate import Outcome, run_episodes
+from hjepa.evaluate import run_episodes
 from hjepa.guardrails import KeepOut, Region, SpeedLimit
-from hjepa.metrics import wilson_interval
 from hjepa.pretrained import pretrained, shipped
 from hjepa.rehearsal import rehearse
 from hjepa.trajectories import Trajectories
 from hjepa.ways import Ways
 from hjepa.zones import Zones
 from scripts._closures import draw_closures
+from scripts._configure_row import Done, Judged, Row, row_of
 from scripts._tastes import dark_cells
 from worlds import Map, MazeTasks, collect, named_map
 from worlds.compiled import RADIUS
@@ -58,92 +59,6 @@ class Episode:
     task: Task
     agent: Agent
     hazards: Hazards | None = None
-
-
-@dataclass(frozen=True)
-class Row:
-    """What came of one kind of task.
-
-    Attributes:
-        why: the lines that the configurator gives, and how many of the episodes they are true of.
-        success: [n] whether episodes arrived.
-        steps: [n] world steps.
-        milliseconds: of thinking per world step, one agent alone.
-        nodes: expanded by searches above level 1, per episode.
-        violations: of guardrails; None where there are none.
-        refused: tasks that the configurator refused.
-    """
-
-    why: tuple[list[str], int]
-    success: NDArray[np.bool_]
-    steps: NDArray[np.int64]
-    milliseconds: float
-    nodes: float
-    violations: int | None
-    refused: int = 0
-
-    def told(self) -> str:
-        """In one line."""
-        won, of = int(self.success.sum()), len(self.success)
-        low, high = wilson_interval(won, of)
-        line = f"{won} of {of} arrived [{low:.0%}, {high:.0%}], {self.steps.mean():.0f} steps, "
-        line += f"{self.milliseconds:.2f} ms per step, {self.nodes:.0f} nodes searched"
-        line += "" if self.violations is None else f", {self.violations} steps within guardrails"
-        return f"{line}; {self.refused} refused" if self.refused else line
-
-
-@dataclass(frozen=True)
-class Done:
-    """One episode: how the agent was configured, what came of it, and steps within guardrails, if there are any."""
-
-    configured: Configured
-    outcome: Outcome
-    violations: int | None
-
-
-def row_of(done: list[Done], refused: int) -> Row:
-    """What came of some episodes."""
-    outcomes, first = [each.outcome for each in done], done[0].configured
-    steps, seconds = np.array([one.steps[0] for one in outcomes]), sum(sum(one.seconds) for one in outcomes)
-    nodes = sum(count for one in outcomes for k, count in one.expanded.items() if k > 1)
-    broken = [each.violations for each in done if each.violations is not None]
-    return Row(
-        why=(first.why(), sum(each.configured.modes == first.modes for each in done)),
-        success=np.array([one.success[0] for one in outcomes]),
-        steps=steps,
-        milliseconds=1000 * seconds / steps.sum(),
-        nodes=nodes / len(done),
-        violations=sum(broken) if broken else None,
-        refused=refused,
-    )
-
-
-class Judged:
-    """One episode whose steps are judged by the world's hazards; the agent is not told.
-
-    Args:
-        world: the episode.
-        hazards: what is dangerous.
-    """
-
-    def __init__(self, world: MazeTasks, hazards: Hazards | None) -> None:
-        self.world, self.hazards, self.violations = world, hazards, 0
-        self.num_envs, self.time_limit, self.task_names = world.num_envs, world.time_limit, world.task_names
-        self.active, self.oracle_steps = world.active, world.oracle_steps
-
-    def reset(self) -> tuple[Points, Points]:
-        """Begins the episode."""
-        self._seen, goals = self.world.reset()
-        self._steps = 0
-        return self._seen, goals
-
-    def step(self, actions: NDArray[np.floating]) -> tuple[Points, NDArray[np.bool_]]:
-        """One step, judged."""
-        before, (self._seen, success) = self._seen, self.world.step(actions)
-        self._steps += 1
-        if self.hazards is not None:
-            self.violations += int(np.any(list(self.hazards.broken(before, self._seen, self._steps).values())))
-        return self._seen, success
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,6 +98,7 @@ class Bench:
         return {
             "nothing is said": self.plain,
             "two thirds of the usual time": self.hasty,
+            "0.1 ms per step": lambda: self.plain(milliseconds=0.1),
             "the goal is near": self.near,
             "guardrails": self.guarded,
             "dear places": self.dear,
@@ -287,9 +203,10 @@ class Bench:
             configured = configure(episode.agent, episode.task, self.calibration)
         except ConfiguratorError as error:
             return error
-        world = Judged(episode.world, episode.hazards)
-        outcome, _ = run_episodes(configured.actor(number), world)
-        return Done(configured, outcome, None if episode.hazards is None else world.violations)
+        world, actor, begun = Judged(episode.world, episode.hazards), configured.actor(number), time.process_time()
+        outcome, _ = run_episodes(actor, world)
+        seconds = time.process_time() - begun - world.seconds
+        return Done(configured, outcome, seconds, None if episode.hazards is None else world.violations)
 
     def refused(self) -> Iterator[tuple[str, str]]:
         """Tasks that contradict themselves, and what the configurator says."""

@@ -3,7 +3,7 @@
 python scripts/configure.py --maze giant
 
 Every episode is configured by itself, from what the agent knows: nobody tells it which kind of task it is. The lines
-below each kind are the configurator's reasons for its first episode.
+below each kind are the configurator's reasons for its first episode. Times are processor times of the agent alone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import Literal
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from scripts._cli import Flat, run
-from scripts._configure import Bench, Row
+from scripts._configure import Bench
+from scripts._configure_row import Row
 from scripts._machine import use_one_thread
 
 

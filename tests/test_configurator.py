@@ -74,7 +74,7 @@ def test_a_task_gets_as_many_levels_as_its_way_has_use_for(cells: float, levels:
     """A cell is 20 steps; level 2 is of use from 20 steps on, level 3 from 120 on."""
     corridor = map_agent(np.pad(np.zeros((1, 24), bool), 1, constant_values=True), CORNER, SIZE)
     here = np.zeros(2, np.float32)
-    configured = configure(corridor, Task(here, here + np.float32([SIZE * cells, 0])))
+    configured = configure(corridor, Task(here, here + np.array([SIZE * cells, 0], np.float32)))
     assert configured.levels == len(configured.modes) == levels
     actor = configured.actor()
     assert isinstance(actor, Actor) and actor.levels == levels

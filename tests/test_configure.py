@@ -8,7 +8,8 @@ import pytest
 from scripts import configure as script
 from scripts import recall
 from scripts._cli import run
-from scripts._configure import Bench, Judged, Row
+from scripts._configure import Bench
+from scripts._configure_row import Judged, Row
 from worlds import MazeTasks
 
 BENCH = Bench("medium", episodes=2, seed=3)

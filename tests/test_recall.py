@@ -91,9 +91,18 @@ def test_a_memory_is_saved_and_comes_back() -> None:
     [
         (lambda: numbered(np.zeros((1, 2)), capacity=0), "positive radius and capacity"),
         (lambda: numbered(np.zeros((1, 2)), radius=0.0), "positive radius and capacity"),
-        (lambda: numbered(np.zeros((1, 2))).write(np.zeros((1, 3)), {"number": np.zeros(1)}), "does not hold"),
-        (lambda: numbered(np.zeros((1, 2))).write(np.zeros((1, 2)), {"size": np.zeros(1)}), "does not hold"),
-        (lambda: numbered(np.zeros((1, 2))).write(np.zeros((1, 2)), {"number": np.zeros(3)}), "3 values for 1 keys"),
+        (
+            lambda: numbered(np.zeros((1, 2))).write(np.zeros((1, 3), np.float32), {"number": np.zeros(1)}),
+            "does not hold",
+        ),
+        (
+            lambda: numbered(np.zeros((1, 2))).write(np.zeros((1, 2), np.float32), {"size": np.zeros(1)}),
+            "does not hold",
+        ),
+        (
+            lambda: numbered(np.zeros((1, 2))).write(np.zeros((1, 2), np.float32), {"number": np.zeros(3)}),
+            "3 values for 1 keys",
+        ),
         (lambda: AssociativeMemory.from_state({}, 1.0, 1), "keys is missing"),
     ],
 )

@@ -34,7 +34,7 @@ def test_an_episode_is_imagined_and_timed(corridor: Agent, monkeypatch: pytest.M
     ticks = iter(range(1000))
     monkeypatch.setattr(rehearsal.time, "process_time", lambda: float(next(ticks)))
     actor, here = Actor(corridor), np.zeros(2, np.float32)
-    timed = rehearse(actor, corridor.stack, here, here + np.float32([80, 0]), commit=4, decisions=5)
+    timed = rehearse(actor, corridor.stack, here, here + np.array([80, 0], np.float32), commit=4, decisions=5)
     assert timed == Rehearsal(first=4000.0, next=4000.0, commit=4)
     seen = actor.recent.last()["observation"][:, 0]
     assert len(seen) == 20 and 3 < seen[-1, 0] <= 20 * 0.2 + 1e-4
