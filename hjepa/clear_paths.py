@@ -47,8 +47,7 @@ class Goals:
 @final
 @dataclass(frozen=True, eq=False)
 class ClearPaths:
-    """A level's planner, whose paths keep to the guardrails that stand still; a
-    :class:`planners.landmarks.PathPlanner`.
+    """A level's :class:`planners.landmarks.PathPlanner`, whose paths keep to the guardrails that stand still.
 
     Attributes:
         planner: plans.

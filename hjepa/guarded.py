@@ -279,8 +279,10 @@ class GuardedActor:
         if self.shield is None:
             return wanted.cpu().numpy()
         begun = time.perf_counter()
-        kept = None if self.verdict is None else self.verdict.ways
-        self.verdict = self.shield(seen, wanted, percept, self._touch, kept)
+        kept = None if self.verdict is None else self.verdict.ways[rows]
+        touch = None if self._touch is None else self._touch.of(rows)
+        verdict = self.shield(seen[rows], wanted[rows], self._awareness.percept, touch, kept)
+        self.verdict = verdict.spread(rows, len(seen))
         self.actor.acted(self.verdict.actions.cpu().numpy())
         self.shielding = time.perf_counter() - begun
         return self.verdict.actions.cpu().numpy()

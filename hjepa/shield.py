@@ -118,6 +118,11 @@ class Verdict:
     ways: Tensor
     expected: Tensor
 
+    def spread(self, rows: Tensor, size: int) -> Verdict:
+        """The verdict of some agents as one of all of them; the others do nothing, and nothing is said of them."""
+        parts = (part.new_zeros(size, *part.shape[1:]).index_copy_(0, rows, part) for part in vars(self).values())
+        return Verdict(*parts)
+
 
 @final
 class Shield:

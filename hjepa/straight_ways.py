@@ -1,4 +1,4 @@
-"""Straight ways and square cells: how near one comes to the other, and how much of it lies inside. Exact, no samples."""
+"""Straight ways and square cells: how near one comes to the other, how much of it lies inside. Nothing is sampled."""
 
 from __future__ import annotations
 
