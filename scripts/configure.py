@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -41,6 +42,7 @@ def main(options: Flat[Options]) -> None:
     use_one_thread()
     begun, bench = time.perf_counter(), Bench(options.maze, options.episodes, options.seed)
     print(f"{options.maze} maze, {options.episodes} tasks of each kind, one agent alone, seed {options.seed}")
+    bench.run(islice(bench.plain(), 1))  # what is compiled at the first use is no thinking
     for name, episodes in bench.kinds.items():
         report(name, bench.run(episodes()))
     for name, line in bench.refused():
