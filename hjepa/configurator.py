@@ -204,7 +204,7 @@ def _memory(facts: Facts) -> Iterator[Reason]:
         yield Reason("memory", "off", f"its {len(ways)} ways worked before the world, or what is dear, was another one")
         return
     leads = "none leads from here to the goal" if facts.way is None else "one leads from here to the goal"
-    yield Reason("memory", "on", f"of {len(ways)} ways that worked, {leads}")
+    yield Reason("memory", "on", f"{len(ways)} ways worked before; {leads}")
 
 
 def _modes(facts: Facts, draft: Configured) -> tuple[Configured, list[Reason]]:

@@ -267,7 +267,7 @@ def test_ways_are_recalled_where_nothing_else_matters(ring: Agent, calibration: 
     trail = walked(configure(agent, task))
     steps = {"observation": trail[:, None], "active": np.ones((len(trail), 1), bool)}
     assert ways.learn(steps, EAST[None] / np.float32(0.2)) == 1
-    assert "of 1 ways that worked, one leads" in told(configure(agent, task), "memory")
+    assert "1 ways worked before; one leads" in told(configure(agent, task), "memory")
     assert "none leads from here" in told(configure(agent, Task(EAST, WEST)), "memory")
     actor = configure(agent, task).actor()
     assert isinstance(actor.planner.levels[-1].planner, RecallingPlanner)  # type: ignore[union-attr]
