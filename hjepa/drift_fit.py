@@ -206,11 +206,11 @@ def fit_temperature(dynamics: DriftDynamics, states: Tensor, actions: Tensor, se
 
     def missed(logarithm: float) -> float:
         dynamics.drift.temperature.fill_(math.exp(logarithm))
-        return float(energy_score(dynamics, states, actions, torch.Generator().manual_seed(seed), 4 * DRAWS))
+        return float(energy_score(dynamics, states, actions, torch.Generator().manual_seed(seed), 2 * DRAWS))
 
     low, high = -math.log(2), math.log(2)
     with torch.no_grad():
-        while high - low > 0.02:
+        while high - low > 0.03:
             inner = [high - GOLDEN * (high - low), low + GOLDEN * (high - low)]
             low, high = (low, inner[1]) if missed(inner[0]) < missed(inner[1]) else (inner[0], high)
         dynamics.drift.temperature.fill_(math.exp((low + high) / 2))

@@ -17,7 +17,7 @@ from typing import Protocol, final
 import torch
 from torch import Tensor
 
-from hjepa.drift import Drift, DriftDynamics
+from hjepa.drift import Drift, DriftDynamics, drift_of
 from hjepa.latent import Jumps
 from hjepa.level import Level
 from hjepa.stack import Stack
@@ -170,7 +170,7 @@ class Drifting:
             value = self._residuals(state, action, later, latent)
             return value, value
 
-        slopes = torch.func.jacfwd(residuals, has_aux=True)
+        slopes = torch.func.jacrev(residuals, has_aux=True)
         jacobian, value = torch.func.vmap(slopes)(latents, states, actions, after)
         return (jacobian.mT @ value.unsqueeze(-1)).squeeze(-1), jacobian.mT @ jacobian
 
@@ -196,10 +196,10 @@ def energy_model(stack: Stack, k: int, drift: Drift | None = None, width: Tensor
     Args:
         stack: a trained stack.
         k: level, counted from 1.
-        drift: the level's continuous latent variable.
+        drift: the level's continuous latent variable; the stack's own if None.
         width: see :class:`Foreseen`.
     """
-    level = stack.level(k)
+    level, drift = stack.level(k), drift or drift_of(stack, k)
     if drift is not None:
         return Drifting(DriftDynamics(level, drift))
     if k == 1 and stack.jumps is not None:

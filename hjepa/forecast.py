@@ -69,6 +69,9 @@ def forecast(
         count: S, futures.
         read: [..., D] states to [..., E] what people, or measurements, know of them; None for the states themselves.
         generator: of the draws.
+
+    Raises:
+        ValueError: where so many futures would be all that there are: those are no draws.
     """
     scenarios = draw_scenarios(dynamics, start, actions.shape[1], count, generator)
     if scenarios is not None and not scenarios.draws.is_floating_point():
@@ -85,10 +88,7 @@ def forecast(
 @final
 @dataclass(frozen=True)
 class ForecastPlanner:
-    """A planner whose plans say how uncertain they are.
-
-    ``extras`` then also holds ``place_std`` [B, H+1, E], ``place_quantiles`` [Q, B, H+1, E], ``cost_quantiles`` [Q, B]
-    and ``quantiles`` (the Q shares).
+    """A planner whose plans say how uncertain they are: ``extras["forecast"]`` is a :class:`Forecast`.
 
     Attributes:
         planner: plans.
@@ -116,11 +116,5 @@ class ForecastPlanner:
             dynamics, cost, start, budget=budget, warm_start=warm_start, generator=generator, recorder=recorder
         )
         told = forecast(dynamics, cost, start, plan.actions, count=self.count, read=self.read, generator=generator)
-        more = {
-            "place_std": told.spread,
-            "place_quantiles": told.place_quantiles(),
-            "cost_quantiles": told.cost_quantiles(),
-            "quantiles": QUANTILES,
-        }
         calls = plan.model_calls + told.costs.numel() * plan.actions.shape[1]
-        return replace(plan, model_calls=calls, extras={**plan.extras, **more})
+        return replace(plan, model_calls=calls, extras={**plan.extras, "forecast": told})

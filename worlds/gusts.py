@@ -67,7 +67,15 @@ class GustyMaze:
         return (self.strength[row, column, None] * noise).clamp(-1, 1)
 
 
-def repeat_in_wind(map: Map, rows: int, strength: ArrayLike, *, episode_rows: int = 121, seed: int = 0) -> Trajectories:
+def repeat_in_wind(
+    map: Map,
+    rows: int,
+    strength: ArrayLike,
+    *,
+    episode_rows: int = 121,
+    seed: int = 0,
+    changed: Map | None = None,
+) -> Trajectories:
     """Records at least ``rows`` rows in the wind: the actions of walks in calm air are repeated there.
 
     Actions are thus chosen without a look at the gusts. Had the walker corrected its course, its later actions would
@@ -79,14 +87,19 @@ def repeat_in_wind(map: Map, rows: int, strength: ArrayLike, *, episode_rows: in
         strength: of the gusts; see :class:`GustyMaze`.
         episode_rows: rows of an episode; a short one stays near the walk that it repeats.
         seed: of walks and gusts.
+        changed: where the walks are repeated; where they were made if None. Balls that would start in a new wall start
+            anywhere.
 
     Raises:
         ValueError: as :func:`worlds.collection.collect` and :class:`GustyMaze` do.
     """
     calm = collect(map, "navigate", rows, episode_rows=episode_rows, seed=seed)
     observations, actions = (array.reshape(-1, episode_rows, 2) for array in (calm.observations, calm.actions))
-    world = GustyMaze(map, len(actions), strength, seed)
-    seen = [world.reset(torch.from_numpy(observations[:, 0].astype(np.float64)))]
+    world = GustyMaze(changed or map, len(actions), strength, seed)
+    starts = torch.from_numpy(observations[:, 0].astype(np.float64))
+    row, column = torch.floor(starts.flip(-1) / CELL_SIZE + 1.5).long().unbind(-1)
+    free = ~torch.from_numpy(world.map.walls.copy())[row, column]
+    seen = [world.reset(torch.where(free[:, None], starts, world.position))]
     for action in actions.swapaxes(0, 1)[:-1]:
         seen.append(world.step(torch.from_numpy(action))[0])
     places = torch.stack(seen, 1).numpy().reshape(-1, 2)
