@@ -30,11 +30,11 @@ class CuriosityConfig:
 
     Attributes:
         babble: random steps before anything is learned.
-        hold: steps for which a random action is held.
         noise: standard deviation added to every component of an action, so that the data vary.
         radius: what is so near to a place that was seen is known.
         closer: factor on the radius once nothing is left to imagine.
         looks: with how many radii to look, one after the other.
+        review: steps of practice after which it doubts what it refuted, and looks once more.
         spacing: distance between landmarks, in radii.
         headings: actions imagined at every landmark.
         turning: what it costs to turn back rather than to go straight on.
@@ -43,11 +43,11 @@ class CuriosityConfig:
     """
 
     babble: int = 100
-    hold: int = 10
     noise: float = 0.2
     radius: float = 12.0
     closer: float = 0.8
     looks: int = 4
+    review: int = 1000
     spacing: float = 1 / 3
     headings: int = 16
     turning: float = 10.0
@@ -55,8 +55,8 @@ class CuriosityConfig:
     stuck: float = 0.35
 
     def __post_init__(self) -> None:
-        if min(self.babble, self.hold, self.looks, self.headings) < 1:
-            raise ValueError("babble, hold, looks and headings must be at least 1")
+        if min(self.babble, self.looks, self.review, self.headings) < 1:
+            raise ValueError("babble, looks, review and headings must be at least 1")
         if not (0 < self.closer <= 1 and 0 < self.spacing < 1 and self.radius > 0):
             raise ValueError("closer must be in (0, 1], spacing in (0, 1) and radius positive")
 
@@ -160,8 +160,10 @@ class Explorer:
 
     WINDOW = 6
     """World steps over which progress is judged."""
+    ARRIVED = 0.6
+    """A landmark is reached within so many spacings."""
     PATIENCE = 3.0
-    """A place that was not reached in so many times the time that it should take is refuted."""
+    """What was not reached in so many times the time that it should take is given up."""
     HANDFUL = 8
     """Landmarks of which practice seeks the least seen: always the very least would be an endless tour of corners."""
 
@@ -171,9 +173,11 @@ class Explorer:
         self.config, self.actions, self.radius = config, actions, config.radius
         self.diary = Diary([np.asarray(first, np.float32)])
         self.latent: ActionLatent | None = None
-        self._step, self._limit, self._looks = step, 0, 1
+        self._step, self._limit, self._looks, self._recalled = step, 0, 1, 0
         self._random = np.random.default_rng(seed)
-        self._direction = np.zeros(actions)
+        self._direction: Points = np.zeros(actions)
+        self._here: Points = np.zeros(actions)
+        self._trail: Points = np.empty((0, actions))
 
     def run(self, steps: int) -> Diary:
         """Explores for so many world steps."""
@@ -202,16 +206,14 @@ class Explorer:
             self._remember(self.latent.place(self.diary.observations[-1]), taken)
 
     def _babble(self, steps: int) -> None:
-        """Random actions, each held for a while: before anything is known, or where there is nowhere to go."""
-        end = min(self._limit, len(self.diary) + steps)
-        while len(self.diary) < end:
-            (held,) = headings(self.actions, 1, self._random)
-            for _ in range(min(self.config.hold, end - len(self.diary))):
-                self._act(held, "babble")
+        """Random actions, a new one at every step: held ones would soon be stopped by walls, and teach little."""
+        for _ in range(min(steps, self._limit - len(self.diary))):
+            self._act(headings(self.actions, 1, self._random)[0], "babble")
 
     def _recall(self) -> None:
         """Lives through the diary once more: landmarks and frontier as they appear with the present radius."""
         assert self.latent is not None
+        self._recalled = len(self.diary)
         self.landmarks = Landmarks(self.actions, self.config.spacing * self.radius)
         self.frontier = Frontier(self.actions, self.radius)
         self._trail = np.empty((0, self.actions))
@@ -244,6 +246,8 @@ class Explorer:
             self._looks += 1
             self.radius *= self.config.closer
             self._recall()
+        elif len(self.diary) >= self._recalled + self.config.review:
+            self._recall()
         else:
             self._practise(times)
 
@@ -258,19 +262,20 @@ class Explorer:
         way = place - self._here
         return way / max(float(np.abs(way).max()), 1.0)
 
-    def _stuck(self, begun: int) -> bool:
-        """Whether the last steps of what has begun have led nowhere."""
-        if len(self.diary) < begun + self.WINDOW:
-            return False
-        return float(gap(self._here, self._trail[0])) < self.config.stuck * self.WINDOW
+    def _patience(self, place: Points) -> float:
+        """The number of the step at which a place should have been reached long ago."""
+        return len(self.diary) + self.WINDOW + self.PATIENCE * float(np.abs(place - self._here).max())
 
     def _travel(self, aim: int, doing: str) -> bool:
         """Goes to a landmark along ways that were walked; returns whether it arrived."""
-        path, begun = self.landmarks.path(aim), len(self.diary)
+        path = self.landmarks.path(aim)
         for start, end in zip(path, path[1:], strict=False):
             place = self.landmarks.places[end]
-            while gap(self._here, place) > 0.6 * self.landmarks.spacing:
-                if not self._left or self._stuck(begun):
+            last = self._patience(place)
+            while gap(self._here, place) > self.ARRIVED * self.landmarks.spacing:
+                if not self._left:
+                    return False
+                if len(self.diary) > last:
                     self.landmarks.forget(start, end)
                     return False
                 self._act(self._towards(place), doing)
@@ -278,18 +283,23 @@ class Explorer:
 
     def _probe(self, aim: Points) -> None:
         """Goes straight to an imagined place until it is known; it is refuted where that leads nowhere."""
-        begun = len(self.diary)
-        end = begun + self.PATIENCE * float(np.abs(aim - self._here).max())
+        begun, last = len(self.diary), self._patience(aim)
         while self._left and self.frontier.holds(aim):
-            if len(self.diary) > end or self._stuck(begun):
+            if len(self.diary) > last or self._stuck(begun):
                 return self.frontier.refute(aim)
             self._direction = self._towards(aim)
             self._act(self._direction, "probe")
+
+    def _stuck(self, begun: int) -> bool:
+        """Whether the last steps of what has begun have led nowhere."""
+        if len(self.diary) < begun + self.WINDOW:
+            return False
+        return float(gap(self._here, self._trail[0])) < self.config.stuck * self.WINDOW
 
     def _practise(self, times: Points) -> None:
         """Travels to the least seen of a handful of landmarks."""
         away: Numbers = np.flatnonzero(np.isfinite(times) & (times > self.config.radius))
         if not len(away):
-            return self._babble(self.config.hold)
+            return self._babble(self.WINDOW)
         handful = self._random.choice(away, min(self.HANDFUL, len(away)), replace=False)
         self._travel(min(handful.tolist(), key=lambda number: self.landmarks.visits[number]), "practise")

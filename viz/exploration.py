@@ -86,7 +86,8 @@ def _draw_curve(ax: Axes, exploration: Exploration, end: int, color: str) -> Non
     steps = np.unique(np.linspace(0, end, 1500).astype(int))
     shares = 100 * exploration.shares[:, np.minimum(steps, exploration.shares.shape[1] - 1)]
     for low, high, alpha in ((0, 100, 0.12), (25, 75, 0.22)):
-        ax.fill_between(steps, *np.percentile(shares, (low, high), axis=0), color=color, alpha=alpha, lw=0, step="post")
+        bottom, top = np.percentile(shares, (low, high), axis=0)
+        ax.fill_between(steps, bottom, top, color=color, alpha=alpha, lw=0, step="post")
     ax.step(steps, np.median(shares, 0), color=color, lw=1.9, where="post", label=exploration.name)
 
 
