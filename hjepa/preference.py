@@ -1,17 +1,15 @@
-"""A preference learned from demonstrations: a cost of places that explains why the demonstrator did not go straight.
+"""A preference: a learned cost of places, and of ways through them, that every level plans with.
 
-The learner sees what a demonstrator observed, nothing else. It asks the agent how it would have gone itself between the
-same two places, and learns extra costs under which the observed trajectories have the lower energy: energy-based
-learning with a contrastive loss (LeCun et al., "A Tutorial on Energy-Based Learning", 2006), which is maximum-entropy
-inverse reinforcement learning (Ziebart et al., 2008) with the partition function taken over planned trajectories (Finn
-et al., "Guided Cost Learning", 2016). The cost is a :class:`hjepa.zones.PlaceCost`: every level plans with it.
+It is a sum of bumps over level 1's critic space, where distances are world steps: some over places ("not there"), some
+over motions, which are places with a heading ("not there in this direction"). :mod:`hjepa.inverse` learns one from
+demonstrations. It is a :class:`hjepa.zones.PlaceCost`, like what a person paints on the ground.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import final
 
 import numpy as np
@@ -19,90 +17,79 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hjepa.agent import Agent
+from hjepa.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from hjepa.world_model import WorldModel
-from hjepa.zones import PlaceCost, priced
-from planners.landmarks import LandmarkPlanner, Query, Target
-from planners.neighbors import NeighborIndex
+from hjepa.zones import PlaceCost
 
 Floats = NDArray[np.float32]
 
-LEVEL = 2
-"""The level whose landmarks say how the agent would have gone: the finest that knows a way round a wall."""
+AHEAD = 0.5
+"""Where a heading leads, in reaches of a bump: far enough that no bump extends to the opposite heading."""
 STRIDE = 8
 """World steps of a demonstration that are looked at as one straight way: its noise is no preference."""
-SAME = 1.0
-"""Two ways whose occupancies differ by less than so many world steps are one."""
-LEARNING_RATE = 0.3
 BLOCK = 16_384
 """Places embedded at once."""
 
 
 class PreferenceError(ValueError):
-    """Demonstrations from which nothing can be learned; the message is one line."""
+    """Demonstrations from which nothing can be learned, or a preference that fits no agent; the message is one line."""
 
 
-@dataclass(frozen=True)
-class PreferenceConfig:
-    """How a preference is learned.
+@final
+@dataclass(frozen=True, eq=False)
+class Bumps:
+    """A sum of compactly supported bumps (Wendland, 1995): where nothing was learned, it is exactly zero.
 
     Attributes:
-        spacing: between the bumps that the cost is made of, world steps.
-        reach: of a bump, world steps; beyond it, it is exactly zero.
-        part: world steps of the parts of each demonstration that are looked at one by one, beside the whole.
-        rounds: times that the agent is asked for its ways, each time with what was learned so far.
-        steps: of gradient descent per round.
-        temperature: world steps by which a demonstrator may be worse than the best, give or take.
-        observed: weight of the energy that observed trajectories are given, beside the contrast.
-        sparsity: what each unit of a bump's height costs (an L1 penalty), world steps: without evidence there is none.
-        most: highest cost of a place, world steps per world step.
+        centres: [C, E] where they are.
+        weights: [C] their heights, 0 or more; world steps per world step.
+        reach: of a bump, world steps.
     """
 
-    spacing: float = 3.0
-    reach: float = 10.0
-    part: int = 80
-    rounds: int = 10
-    steps: int = 100
-    temperature: float = 20.0
-    observed: float = 0.5
-    sparsity: float = 0.003
-    most: float = 30.0
+    centres: Tensor
+    weights: Tensor
+    reach: float
 
-    def __post_init__(self) -> None:
-        for name in ("spacing", "reach", "part", "rounds", "steps", "temperature", "most"):
-            if not getattr(self, name) > 0:
-                raise PreferenceError(f"{name} must be positive, not {getattr(self, name)!r}")
-        if not self.sparsity >= 0:
-            raise PreferenceError(f"sparsity must be 0 or more, not {self.sparsity!r}")
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def __call__(self, points: Tensor) -> Tensor:
+        """[..., E] points to their [...] sums; differentiable."""
+        return self.heights(points) @ self.weights
+
+    def heights(self, points: Tensor) -> Tensor:
+        """[..., E] points to the [..., C] heights of Wendland's C2 bumps there: 1 at a centre, 0 from ``reach`` on."""
+        near = torch.cdist(points, self.centres) / self.reach
+        return (1 - near).clamp(min=0).square().square() * (4 * near + 1)
+
+    def chosen(self, which: Tensor) -> Bumps:
+        """Those of some numbers, or [C] flags."""
+        return replace(self, centres=self.centres[which], weights=self.weights[which])
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Preference:
-    """A sum of bumps in level 1's critic space, where distances are world steps; see :class:`hjepa.zones.PlaceCost`.
-
-    The bumps are compactly supported (Wendland, 1995): where nothing was learned, the cost is exactly zero.
+    """What is paid for being somewhere, and for going through there in some direction.
 
     Attributes:
         stack: whose level 1 embeds places.
-        centres: [C, E] of the bumps, in level 1's critic space.
-        weights: [C] their heights, 0 or more; world steps per world step.
-        reach: of a bump, world steps.
-        size: the same in the units of observations: the distance over which the cost changes.
-        most: bound of the cost.
+        places: [C, E] bumps over level 1's critic space.
+        motions: [M, 2 E] bumps over places and headings; see :func:`in_motion`.
+        size: reach of a bump in the units of observations: the distance over which the cost changes.
+        most: bound of the cost; world steps per world step.
     """
 
     stack: WorldModel
-    centres: Tensor
-    weights: Tensor
-    reach: float
+    places: Bumps
+    motions: Bumps
     size: float
-    most: float = np.inf
+    most: float = 30.0
 
     @property
     def empty(self) -> bool:
         """Whether nothing was learned."""
-        return not len(self.weights)
+        return not len(self.places) + len(self.motions)
 
     @property
     def guarded(self) -> bool:
@@ -111,20 +98,24 @@ class Preference:
 
     @cached_property
     def dearest(self) -> float:
-        """The cost of the dearest centre; world steps per world step."""
-        return 0.0 if self.empty else float(self._cost(self.centres).amax())
+        """An upper bound of the cost, and as a rule the cost of the dearest motion; world steps per world step."""
+        tops = [float(bumps(bumps.centres).amax()) for bumps in (self.places, self.motions) if len(bumps)]
+        return min(self.most, sum(tops))
 
     def capped(self, most: float) -> Preference:
         """The same with no cost above a bound."""
         return replace(self, most=min(most, self.most))
 
     def toll(self, observations: Tensor) -> Tensor:
-        """[..., O] places to the [...] extra world steps per world step spent there; differentiable."""
-        return self._cost(embed(self.stack, observations))
+        """[..., O] places to the [...] extra world steps per world step there, in whatever direction; differentiable.
+
+        What only some directions cost is not in it.
+        """
+        return self.places(embed(self.stack, observations)).clamp(max=self.most)
 
     def along(self, ways: Tensor) -> Tensor:
-        """[..., T, O] places one after the other to their [..., T] tolls."""
-        return self.toll(ways)
+        """[..., T, O] places one after the other to their [..., T] tolls, directions included; differentiable."""
+        return self._along(embed(self.stack, ways))
 
     def clean(self, observations: Tensor) -> Tensor:
         """[..., O] places to [...] true: a preference forbids nothing."""
@@ -133,18 +124,56 @@ class Preference:
     @torch.no_grad()
     def energy(self, trajectory: Floats) -> float:
         """Of a [T, O] observed or planned trajectory: its time and what it pays on the way, world steps."""
-        points = embed(self.stack, _paced(self.stack, trajectory))
-        return len(points) + float(self._cost(points).sum())
+        points = embed(self.stack, paced(self.stack, trajectory))
+        return len(points) + float(self._along(points).sum())
 
-    def _cost(self, points: Tensor) -> Tensor:
-        return (bumps(points, self.centres, self.reach) @ self.weights).clamp(max=self.most)
+    def save(self, folder: str | Path) -> None:
+        """Writes the preference as a checkpoint; it belongs to the agent that learned it."""
+        kinds = {"places": self.places, "motions": self.motions}
+        tensors = {name: {"centres": bumps.centres, "weights": bumps.weights} for name, bumps in kinds.items()}
+        reach = {name: bumps.reach for name, bumps in kinds.items()}
+        save_checkpoint(
+            folder, tensors, {"kind": "preference", "reach": reach, "size": self.size, "most": float(self.most)}
+        )
+
+    @classmethod
+    def load(cls, folder: str | Path, stack: WorldModel) -> Preference:
+        """Reads a preference for the agent with this stack, which must be the one that learned it.
+
+        Raises:
+            CheckpointError: where the folder holds none, or a damaged one.
+            PreferenceError: for a stack whose critic space has another size.
+        """
+        tensors, meta = load_checkpoint(folder)
+        if meta.get("kind") != "preference":
+            raise CheckpointError(f"{folder}: this is a {meta.get('kind', 'training')!r} checkpoint, not a preference")
+        places, motions = (Bumps(**tensors[name], reach=meta["reach"][name]) for name in ("places", "motions"))
+        size = embed(stack, torch.zeros(1, stack.config.observation_dim)).shape[-1]
+        if places.centres.shape[1] != size:
+            raise PreferenceError(
+                f"{folder}: learned in a critic space of {places.centres.shape[1]}, but this agent's has {size}"
+            )
+        return cls(stack, places, motions, meta["size"], meta["most"])
+
+    def _along(self, points: Tensor) -> Tensor:
+        """[..., T, E] points in level 1's critic space, one after the other, to their [..., T] tolls."""
+        cost = self.places(points)
+        if len(self.motions):
+            cost = cost + self.motions(in_motion(points, self.motions.reach))
+        return cost.clamp(max=self.most)
 
 
-def bumps(points: Tensor, centres: Tensor, reach: float) -> Tensor:
-    """[..., E] points to the [..., C] heights of Wendland's C2 bumps there: 1 at a centre, 0 from ``reach`` on."""
-    squared = points.square().sum(-1, keepdim=True) + centres.square().sum(-1) - 2 * points @ centres.T
-    near = squared.clamp(min=1e-9).sqrt() / reach
-    return (1 - near).clamp(min=0) ** 4 * (4 * near + 1)
+def in_motion(points: Tensor, reach: float) -> Tensor:
+    """[..., T, E] points, one after the other, to the [..., T, 2 E] motions there: the place, and where it heads for.
+
+    The heading is the direction from the point before to the one after, as a vector of :data:`AHEAD` reaches; whoever
+    hardly moves has a shorter one.
+    """
+    before = torch.cat([points[..., :1, :], points[..., :-1, :]], -2)
+    after = torch.cat([points[..., 1:, :], points[..., -1:, :]], -2)
+    change = after - before
+    length = change.square().sum(-1, keepdim=True).clamp(min=0.25).sqrt()
+    return torch.cat([points, AHEAD * reach * change / length], -1)
 
 
 def embed(stack: WorldModel, observations: Tensor) -> Tensor:
@@ -152,171 +181,8 @@ def embed(stack: WorldModel, observations: Tensor) -> Tensor:
     return stack.level(1).critic.embed(stack.encode(observations, 1))
 
 
-def learn_preference(
-    agent: Agent, demonstrations: Sequence[Floats], config: PreferenceConfig = PreferenceConfig()
-) -> Preference:
-    """Learns what a demonstrator keeps away from.
-
-    Args:
-        agent: who asks; its model and landmarks stay as they are.
-        demonstrations: [T, O] what was observed on the way, one array per demonstration.
-        config: how.
-
-    Raises:
-        PreferenceError: for an agent without landmarks, and for demonstrations that are none.
-    """
-    if LEVEL not in agent.graphs:
-        raise PreferenceError("an agent of one level has no landmarks, and so no ways of its own to compare with")
-    for number, one in enumerate(demonstrations):
-        _check(number, one, agent.stack.config.observation_dim)
-    if not demonstrations:
-        raise PreferenceError("no demonstrations")
-    with torch.no_grad():
-        learner = _Learner(agent, demonstrations, config)
-    for _ in range(config.rounds):
-        fresh = learner.compare()
-        learner.fit()
-        if not fresh:
-            break
-    return learner.preference()
-
-
-def _check(number: int, trajectory: Floats, size: int) -> None:
-    """Refuses what is no trajectory."""
-    if trajectory.ndim != 2 or trajectory.shape[1] != size or len(trajectory) < 2:
-        raise PreferenceError(f"demonstrations[{number}] must be [T >= 2, {size}], not {list(trajectory.shape)}")
-    if not np.isfinite(trajectory).all():
-        raise PreferenceError(f"demonstrations[{number}] must be finite, found NaN or infinity")
-
-
-class _Learner:
-    """Holds the demonstrations, and the agent's own ways found so far.
-
-    Attributes:
-        occupancy: [M, C] world steps that each trajectory spends at each bump, the D demonstrations first.
-        time: [M] world steps that each one takes.
-        owner: [M] the demonstration, or part of one, that each belongs to.
-        whole: number of demonstrations, without the parts.
-        weights: [C] heights of the bumps.
-    """
-
-    def __init__(self, agent: Agent, demonstrations: Sequence[Floats], config: PreferenceConfig) -> None:
-        self.agent, self.config, self.stack = agent, config, agent.stack
-        whole = [_paced(self.stack, one) for one in demonstrations]
-        # A part of a way that is the best is the best between its own ends, and tells more about fewer places.
-        parts = [part for one in whole for part in one.split(config.part) if 2 <= len(part) < len(one)]
-        paced, self.whole = whole + parts, len(whole)
-        self.tasks = [(one[0].numpy(), one[-1].numpy()) for one in paced]
-        self.centres = self._spread(torch.cat([*paced, torch.from_numpy(agent.graphs[LEVEL].observations)]))
-        self.weights = torch.zeros(len(self.centres))
-        self.occupancy = torch.stack([self._occupancy(one) for one in paced])
-        self.time = torch.tensor([float(len(one)) for one in paced])
-        self.owner = torch.arange(len(paced))
-
-    def compare(self) -> bool:
-        """Asks the agent for its ways under the present cost; whether there was a new one among them."""
-        found = [(number, way) for number, way in enumerate(self._ways()) if way is not None]
-        fresh = [(number, way, seen) for number, way in found if self._is_new(number, seen := self._occupancy(way))]
-        if fresh:
-            self.occupancy = torch.cat([self.occupancy, torch.stack([seen for _, _, seen in fresh])])
-            self.time = torch.cat([self.time, torch.tensor([float(len(way)) for _, way, _ in fresh])])
-            self.owner = torch.cat([self.owner, torch.tensor([number for number, _, _ in fresh])])
-        return bool(fresh)
-
-    def fit(self) -> None:
-        """Lowers the loss over heights that are not negative: projected gradient descent on a convex function."""
-        chosen = self._accused()
-        occupancy, weights = self.occupancy[:, chosen], self.weights[chosen].requires_grad_()
-        optimizer = torch.optim.Adam([weights], LEARNING_RATE)
-        for _ in range(self.config.steps):
-            optimizer.zero_grad()
-            self.loss(occupancy, weights).backward()
-            optimizer.step()
-            with torch.no_grad():
-                weights.clamp_(0, self.config.most)
-        self.weights = torch.zeros_like(self.weights).index_copy(0, chosen, weights.detach())
-
-    def _accused(self) -> Tensor:
-        """Numbers of the bumps at which the agent would be longer than a demonstrator: no others can pay."""
-        longer = (self.occupancy - self.occupancy[self.owner]).amax(0)
-        return torch.nonzero(longer > SAME)[:, 0]
-
-    def loss(self, occupancy: Tensor, weights: Tensor) -> Tensor:
-        """Contrast with the agent's own ways, low energy of what was observed, and the L1 penalty; world steps.
-
-        The contrast is the negative log-likelihood of each demonstration among the trajectories of its task (LeCun et
-        al. 2006, equation 12), times the temperature. It can't tell which part of a way was kept away from; the second
-        term can: where demonstrators were seen themselves, they do not mind to be.
-        """
-        paid = occupancy @ weights
-        energy = (self.time + paid) / self.config.temperature
-        lowest = torch.zeros(len(self.tasks)).scatter_reduce(
-            0, self.owner, -energy.detach(), "amax", include_self=False
-        )
-        shares = torch.exp(-energy - lowest[self.owner])
-        partition = lowest + torch.zeros(len(self.tasks)).index_add(0, self.owner, shares).log()
-        surprise = (energy[: len(self.tasks)] + partition).sum() / self.whole
-        observed = paid[: self.whole].mean()
-        return (
-            self.config.temperature * surprise + self.config.observed * observed + self.config.sparsity * weights.sum()
-        )
-
-    def preference(self) -> Preference:
-        """What was learned."""
-        learned = self.weights > 1e-3
-        return Preference(
-            self.stack,
-            self.centres[learned],
-            self.weights[learned],
-            self.config.reach,
-            self.config.reach * _units_per_step(self.agent),
-            self.config.most,
-        )
-
-    @torch.no_grad()
-    def _ways(self) -> list[Tensor | None]:
-        """[T, O] the agent's own way for every demonstration, paced; None where it knows none."""
-        graph = priced({LEVEL: self.agent.graphs[LEVEL]}, self.preference())[LEVEL]
-        planner = LandmarkPlanner(replace(graph, measure=graph.embedding))
-        ways: list[Tensor | None] = []
-        for path, (start, goal) in zip(planner.paths(self._queries()), self.tasks, strict=True):
-            between = graph.observations[path.landmarks[path.landmarks >= 0]]
-            way = np.concatenate([start[None], between, goal[None]])
-            ways.append(_paced(self.stack, way, stride=1) if path.found else None)
-        return ways
-
-    def _queries(self) -> list[Query]:
-        queries = []
-        for start, goal in self.tasks:
-            here, there = self._points(start), self._points(goal)
-            state = self.stack.encode(torch.from_numpy(start), LEVEL).numpy()
-            queries.append(Query(state, here, Target(there[LEVEL - 1], goal=there)))
-        return queries
-
-    def _points(self, place: Floats) -> tuple[Floats, ...]:
-        """[O] a place in the critic spaces of the levels up to :data:`LEVEL`."""
-        states = self.stack.encode_all(torch.from_numpy(place))[:LEVEL]
-        return tuple(self.stack.level(k).critic.embed(state).numpy() for k, state in enumerate(states, 1))
-
-    @torch.no_grad()
-    def _spread(self, places: Tensor) -> Tensor:
-        """[C, E] points that cover [N, O] places."""
-        points = torch.cat([embed(self.stack, block) for block in places.split(BLOCK)])
-        net = NeighborIndex(points.numpy(), self.config.spacing).net(np.arange(len(points)))
-        return points[torch.from_numpy(np.asarray(net))]
-
-    @torch.no_grad()
-    def _occupancy(self, trajectory: Tensor) -> Tensor:
-        """[C] world steps that a [T, O] paced trajectory spends at each bump."""
-        return bumps(embed(self.stack, trajectory), self.centres, self.config.reach).sum(0)
-
-    def _is_new(self, number: int, occupancy: Tensor) -> bool:
-        known = self.occupancy[self.owner == number]
-        return bool((known - occupancy).abs().amax(-1).amin() > SAME)
-
-
 @torch.no_grad()
-def _paced(stack: WorldModel, trajectory: Floats, stride: int = STRIDE) -> Tensor:
+def paced(stack: WorldModel, trajectory: Floats, stride: int = STRIDE) -> Tensor:
     """[T, O] a trajectory, however slowly it was gone, to [T', O] places one world step apart, as level 1 judges."""
     chosen = np.unique(np.append(np.arange(0, len(trajectory), stride), len(trajectory) - 1))
     corners = torch.from_numpy(np.ascontiguousarray(trajectory[chosen], np.float32))
@@ -327,16 +193,16 @@ def _paced(stack: WorldModel, trajectory: Floats, stride: int = STRIDE) -> Tenso
     return torch.from_numpy(np.stack(columns, -1).astype(np.float32))
 
 
-def _units_per_step(agent: Agent) -> float:
-    """How far the agent comes in a world step, in the units of its observations."""
-    landmarks = agent.graphs[LEVEL]
-    graph, places = landmarks.graph, landmarks.observations
-    apart = np.linalg.norm(places[graph.sources] - places[graph.targets], axis=-1)
-    return float(np.median(apart / graph.costs))
+@torch.no_grad()
+def costs_of(cost: PlaceCost, places: Floats, headings: Floats) -> Floats:
+    """[N, O] places and [H, O] headings to the [N, H] extra world steps per world step of going through there.
 
-
-def costs_of(places: PlaceCost, observations: Floats) -> Floats:
-    """[N, O] observations to the [N] extra world steps per world step there; for pictures."""
-    with torch.no_grad():
-        blocks = [places.toll(block) for block in torch.from_numpy(observations).split(BLOCK)]
-    return torch.cat(blocks).numpy()
+    Args:
+        cost: learned or painted.
+        places: where; observations that can be added to, such as positions.
+        headings: how far to go on from there, and from how far before to come.
+    """
+    shares = torch.tensor([-1.0, 0.0, 1.0])[:, None]
+    moves = torch.from_numpy(headings)[:, None] * shares
+    blocks = torch.from_numpy(places).split(max(1, BLOCK // len(moves)))
+    return torch.cat([cost.along(block[:, None, None] + moves)[..., 1] for block in blocks]).numpy()

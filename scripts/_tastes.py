@@ -14,9 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from hjepa.actor import Actor
-from hjepa.zones import Zones
 from worlds import Map, MazeTasks, PointMaze
-from worlds.compiled import RADIUS
 from worlds.maps import CELL_SIZE, WALL
 from worlds.places import place_near, random_task
 
@@ -27,48 +25,59 @@ LANE = 0.9  # world units from the middle of a corridor: the ball's centre can b
 ACROSS = 0.3  # world units past the middle of a corridor, from which on a place is on the wrong side
 NOISE = 0.3  # standard deviation of a demonstrator's actions
 NEAR = 0.7  # world units from a way point at which the next one is headed for
+ENDS = CELL_SIZE / 2  # world units around the start and the goal, which nobody chose, in which nothing is asked
+GLANCE = 2  # steps before and after, between which a heading is taken
+AHEAD = (1.0, -1.0)  # as if everybody went to the right and up: their left is then always the same wall
+EASTS: tuple[tuple[float, float], ...] = ((1, 0), (0, 1), (-1, 0), (0, -1))
 
 
 @dataclass(frozen=True, eq=False)
 class Taste:
-    """What a demonstrator keeps away from.
+    """What a demonstrator keeps away from. Pictures draw x to the right and y down; left and right are as drawn.
 
     Attributes:
         name: in words.
         map: where.
         walked: the same map with the cells walled up that are never entered.
-        lane: whether to keep to the left and the upper wall of corridors.
+        lane: whether to keep to one side of corridors.
+        heading: by which left and right are told; None for the heading of whoever walks.
     """
 
     name: str
     map: Map
     walked: Map
     lane: bool = False
+    heading: tuple[float, float] | None = None
 
-    def disliked(self, places: NDArray[np.floating]) -> Flags:
-        """[..., 2] places to [...] whether they are kept away from."""
+    @property
+    def turns(self) -> bool:
+        """Whether the same place is liked or not depending on the heading."""
+        return self.lane and self.heading is None
+
+    def disliked(self, places: NDArray[np.floating], headings: NDArray[np.floating]) -> Flags:
+        """[..., 2] places and [..., 2] headings to [...] whether they are kept away from."""
         cells = self.map.cell_of(places)
         row, column = cells[..., 0], cells[..., 1]
         if not self.lane:
             return self.walked.walls[row, column] & ~self.map.walls[row, column]
         offset = places - self.map.center(cells)
-        vertical, horizontal = corridors(self.map)
-        return (vertical[row, column] & (offset[..., 0] > ACROSS)) | (
-            horizontal[row, column] & (offset[..., 1] > ACROSS)
-        )
+        return (offset * self._side(cells, headings)).sum(-1) < -ACROSS
 
     def waypoints(self, start: NDArray[np.floating], goal: NDArray[np.floating]) -> list[NDArray[np.float64]]:
         """The places that a demonstrator heads for, one after the other."""
         left = self.walked.distances_from(self.walked.cell_of(goal))
         cell, points = self.walked.cell_of(start), []
         while left[tuple(cell)] > 0:
+            before = cell
             cell = next(step for step in row_and_column(*cell) if left[tuple(step)] == left[tuple(cell)] - 1)
-            points.append(self.map.center(cell) - LANE * self._sides(cell))
+            points.append(self.map.center(cell) + LANE * self._side(cell, (cell - before)[::-1].astype(float)))
         return [*points[:-1], np.asarray(goal, np.float64)]
 
-    def _sides(self, cell: NDArray[np.int64]) -> NDArray[np.float64]:
-        vertical, horizontal = corridors(self.map)
-        return np.array([vertical[tuple(cell)], horizontal[tuple(cell)]], float) * self.lane
+    def _side(self, cells: NDArray[np.int64], headings: NDArray[np.floating]) -> NDArray[np.float64]:
+        """[..., 2] cells and headings to the [..., 2] unit vectors to the side that is kept to; 0 where none is."""
+        along = np.sign(np.asarray(headings if self.heading is None else self.heading, float))
+        vertical, horizontal = (flags[cells[..., 0], cells[..., 1]] for flags in corridors(self.map))
+        return np.stack([vertical * along[..., 1], horizontal * -along[..., 0]], -1) * self.lane
 
 
 def corridors(map: Map) -> tuple[Flags, Flags]:
@@ -111,42 +120,26 @@ def busyness(map: Map) -> NDArray[np.int64]:
     return np.array([np.count_nonzero(way[:, None] + way == apart) for way in apart])
 
 
-def left_lane(map: Map) -> Taste:
+def one_wall(map: Map) -> Taste:
     """Keeps to the left wall of vertical corridors, and to the upper wall of horizontal ones."""
-    return Taste("keep to one wall", map, map, lane=True)
+    return Taste("keep to one wall", map, map, lane=True, heading=AHEAD)
 
 
-TASTES: dict[str, Callable[[Map], Taste]] = {"dark": dark_cells, "wall": left_lane}
+def keep_left(map: Map) -> Taste:
+    """Keeps to the left of corridors, whichever way it goes."""
+    return Taste("keep left", map, map, lane=True)
+
+
+TASTES: dict[str, Callable[[Map], Taste]] = {"left": keep_left, "dark": dark_cells, "wall": one_wall}
 """By name."""
 
 
-@dataclass(frozen=True)
-class Tasks:
-    """Unseen tasks on which the taste can be respected.
-
-    Attributes:
-        tasks: the episodes.
-        demonstrator: [B] steps that the demonstrator takes, without its noise.
-        at_stake: [B] whether going straight would not respect it.
-    """
-
-    tasks: MazeTasks
-    demonstrator: NDArray[np.int64]
-    at_stake: Flags
-
-
-def tasks_of(taste: Taste, episodes: int, seed: int) -> Tasks:
-    """Random tasks that neither begin nor end where nobody wants to be."""
-    walked = MazeTasks(taste.walked, episodes, seed)
+def tasks_of(taste: Taste, episodes: int, seed: int) -> MazeTasks:
+    """Random tasks that neither begin nor end in a cell that is never entered, at least three cells apart."""
+    walked = MazeTasks(taste.walked, episodes, seed, min_distance=3)
     tasks = MazeTasks(taste.map, episodes, seed, time_limit=walked.time_limit)
     tasks.starts, tasks.goals = walked.starts, walked.goals
-    straight = [
-        taste.map.distances_from(taste.map.cell_of(start))[tuple(taste.map.cell_of(goal))]
-        for start, goal in zip(walked.starts, walked.goals, strict=True)
-    ]
-    at_stake = np.ones(episodes, bool) if taste.lane else np.array(straight) < walked.cell_distances
-    steps = np.array([len(one) - 1 for one in walk(taste, walked.starts, walked.goals, 0.0, seed)])
-    return Tasks(tasks, steps, at_stake)
+    return tasks
 
 
 def demonstrations(taste: Taste, number: int, seed: int) -> list[Points]:
@@ -183,19 +176,18 @@ def walk(
     return [np.stack(trail).astype(np.float32) for trail in trails]
 
 
-def share_disliked(taste: Taste, trail: Points) -> float:
-    """Share of a [T, 2] trail's steps spent where the taste would not be."""
-    return float(taste.disliked(trail[1:]).mean())
+def share_disliked(taste: Taste, trail: Points, goal: NDArray[np.floating]) -> float:
+    """Share of a [T, 2] trail's steps spent where the taste would not be, without those near its ends."""
+    away = [np.linalg.norm(trail - end, axis=-1) > ENDS for end in (trail[0], goal)]
+    counted = (away[0] & away[1])[1:]
+    return float((taste.disliked(trail, headings_of(trail))[1:] & counted).sum() / max(1, counted.sum()))
 
 
-def painted(taste: Taste, cost: float = 20.0) -> Zones:
-    """The same taste told instead of shown: painted on the ground by hand, a quarter of a cell at a time."""
-    half = CELL_SIZE / 2
-    rows, columns = (2 * size for size in taste.map.shape)
-    corner = -1.5 * CELL_SIZE
-    x, y = np.meshgrid(corner + half * (np.arange(columns) + 0.5), corner + half * (np.arange(rows) + 0.5))
-    cells = cost * taste.disliked(np.stack([x, y], -1)).astype(np.float32)
-    return Zones(cells, (corner, corner), half, margin=RADIUS)
+def headings_of(trail: NDArray[np.floating]) -> NDArray[np.floating]:
+    """[..., T, 2] places to the [..., T, 2] ways that lead past them, from a few steps before to a few after."""
+    numbers = np.arange(trail.shape[-2])
+    last = len(numbers) - 1
+    return trail[..., (numbers + GLANCE).clip(max=last), :] - trail[..., (numbers - GLANCE).clip(0), :]
 
 
 class Walks(NamedTuple):
