@@ -75,7 +75,7 @@ class PlanningConfig:
             macro-actions. These and ``mcts`` pay for predicted states that are far from all remembered ones.
             ``mode1``: the level's policy alone; at level 1 it knows its subgoal and no surcharge, above it walks from
             landmark to landmark without a search. ``guided``: one small round of CEM around level 1's policy. Policies
-            know no zones: where there are any, Mode-1 searches.
+            know no zones: where there are any, Mode-1 searches. With ``mode1`` at all levels, :mod:`hjepa.reflex` acts.
         commit: world steps for which a decision is followed before the next one.
         horizon: world steps that level 1 looks ahead.
         hold: world steps for which level 1 holds an action within its plan; its subgoals are so near that one

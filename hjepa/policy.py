@@ -2,7 +2,7 @@
 
 Mode-2 plans: it searches for the actions whose predicted outcome costs least. What it finds can be compiled into a
 policy (LeCun 2022, "A Path Towards Autonomous Machine Intelligence", section 3.1.3), as amortised inference compiles
-an optimisation into a network: see :mod:`hjepa.distil`.
+an optimisation into a network: see :mod:`hjepa.distil`. Where all levels are in Mode-1, :mod:`hjepa.reflex` acts.
 """
 
 from __future__ import annotations

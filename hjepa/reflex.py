@@ -54,7 +54,10 @@ class Reflex:
         self.session, goals = session, np.stack(session.goal_points[1:], 1)
         self.walks = _walks(self.nerves, goals)
         self.spent = np.zeros((goals.shape[1], 2), np.int64)
-        self.newest: tuple[Floats, Flags | None] | None = None
+        # Compiles, the first time on a machine: nobody shall have to wait for that when it is time to act.
+        nothing = np.zeros((len(goals), len(self.nerves.centre)), np.float32)
+        decide(self.nerves, self.walks, nothing, np.zeros(len(goals), bool), 0.0, self.spent)
+        self.newest: tuple[Floats, Flags] | None = None
 
     def act(self, observations: Floats, active: Flags | None = None) -> list[Floats]:
         """[B, O] observations to the [B, A] actions of all steps until the next decision.
@@ -62,13 +65,17 @@ class Reflex:
         Args:
             observations: what is seen now.
             active: [B] problems that still matter; the others get zero actions.
+
+        Raises:
+            ValueError: for arrays of other shapes, and for observations that are not finite.
         """
-        seen = np.ascontiguousarray(observations, np.float32)
-        acting = np.ones(len(seen), bool) if active is None else active
+        seen = np.array(observations, np.float32, order="C")
+        acting = np.ones(len(seen), bool) if active is None else np.array(active, bool)
+        self._check(seen, acting)
         elapsed = 0.0 if self.newest is None else float(self.steps)
         actions = decide(self.nerves, self.walks, seen, acting, elapsed, self.spent)
         self._count(int(np.count_nonzero(acting)))
-        self.newest = (observations, active)
+        self.newest = (seen, acting)
         return list(np.repeat(actions[None], self.steps, axis=0))
 
     def expected(self) -> dict[str, Floats]:
@@ -76,6 +83,15 @@ class Reflex:
         rest = self.walks.tracks["rest"].T.astype(np.float32)
         levels = {f"level {k}": left for k, left in enumerate(rest, 2)}
         return {"plan": np.full(rest.shape[1], np.nan, np.float32), **levels}
+
+    def _check(self, seen: Floats, acting: Flags) -> None:
+        """The compiled loops trust their input."""
+        size = len(self.walks.tracks)
+        if seen.shape != (size, len(self.nerves.centre)) or acting.shape != (size,):
+            expected = f"[{size}, {len(self.nerves.centre)}] and [{size}]"
+            raise ValueError(f"observations and active must be {expected}, not {[*seen.shape]} and {[*acting.shape]}")
+        if not np.isfinite(seen).all() and not np.isfinite(seen[acting]).all():
+            raise ValueError("observations must be finite")
 
     def _count(self, problems: int) -> None:
         spent = self.session.spent

@@ -335,8 +335,8 @@ def _near(nerves, places, j):  # type: ignore[no-untyped-def]
     level, costs = nerves.levels[j], np.full(len(nerves.below), np.float32(np.inf))
     for landmark in range(level.first, level.end):
         costs[landmark] = _distance(nerves.embedding[landmark], places[j])
-    limit, within = np.float32(level.attach), 0
-    while within < min(MIN_ENTRIES, level.end - level.first):
+    limit = nearest = np.float32(level.attach)
+    for _ in range(MIN_ENTRIES + 1):  # each round reaches one more landmark at least
         within, beyond = 0, np.float32(np.inf)
         for landmark in range(level.first, level.end):
             if costs[landmark] <= limit:
@@ -344,6 +344,8 @@ def _near(nerves, places, j):  # type: ignore[no-untyped-def]
             elif costs[landmark] < beyond:
                 beyond = costs[landmark]
         nearest, limit = limit, beyond
+        if within >= min(MIN_ENTRIES, level.end - level.first):
+            break
     for landmark in range(level.first, level.end):
         if costs[landmark] > nearest:
             costs[landmark] = np.inf

@@ -144,6 +144,21 @@ def test_an_action_is_held_for_a_decision_and_belongs_to_its_caller(distilled_ag
     assert np.isnan(actor.recent.last()["plan"]).all(), "a reflex predicts nothing that it could pay"
 
 
+def test_it_does_not_read_past_what_it_was_given(distilled_agent: Agent, small_map: Map) -> None:
+    seen, goals = MazeTasks(small_map, 2, seed=10).reset()
+    actor = Actor(distilled_agent, planners=MODE_1)
+    actor.begin(goals)
+    for wrong, active in ((np.tile(seen, (2, 1)), None), (seen[:, :1], None), (seen, np.ones(3, bool))):
+        with pytest.raises(ValueError, match=r"observations and active must be \[2, 2\] and \[2\], not \[") as caught:
+            actor.act(wrong, active)
+        assert "\n" not in str(caught.value)
+    lost = seen.copy()
+    lost[0, 1] = np.nan
+    with pytest.raises(ValueError, match="observations must be finite"):
+        actor.act(lost)
+    assert np.isfinite(actor.act(lost, np.array([False, True]))).all(), "whoever does not matter may be anywhere"
+
+
 def zones() -> Zones:
     costs = np.zeros((7, 9), np.float32)
     costs[1, 1] = 5.0
