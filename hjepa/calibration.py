@@ -7,6 +7,7 @@ from typing import final
 
 import torch
 
+from hjepa.ground import Ground
 from hjepa.guardrails import Margins
 from hjepa.shield import calibrate
 from hjepa.surprises import Surprises
@@ -27,14 +28,16 @@ class Calibration:
     Attributes:
         margins: that guardrails need on top; a prediction is farther off once in a thousand.
         surprises: none yet, with the error that counts as one: a recorded step exceeds it once in ten thousand.
+        ground: where recorded walks went, if the shield is to know; see :mod:`hjepa.ground`.
     """
 
     margins: Margins
     surprises: Surprises
+    ground: Ground | None = None
 
     @classmethod
-    def of(cls, stack: WorldModel, walks: Trajectories) -> Calibration:
-        """From recorded walks; a few ten thousand steps will do.
+    def of(cls, stack: WorldModel, walks: Trajectories, ground: Ground | None = None) -> Calibration:
+        """From recorded walks; a few ten thousand steps will do (for the ground: all that the agent learned from).
 
         Raises:
             ValueError: for fewer than it takes.
@@ -50,5 +53,5 @@ class Calibration:
         begins = [torch.arange(start, stop, APART) for start, stop in pairs if stop > start]
         first = torch.cat(begins or [torch.empty(0, dtype=torch.long)])[:, None]
         seen = walks.observations[first + torch.arange(HORIZON + 1)]
-        margins = calibrate(stack, seen, walks.actions[first + torch.arange(HORIZON)])
-        return cls(margins, surprises)
+        margins = calibrate(stack, seen, walks.actions[first + torch.arange(HORIZON)], ground=ground)
+        return cls(margins, surprises, ground)

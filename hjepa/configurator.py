@@ -114,7 +114,7 @@ class Configured:
             return Actor(self.agent, self.levels, seed=seed, zones=zones, adaptation=adaptation, ways=ways)
         return GuardedActor(
             self.agent, task.intrinsic, self.calibration.margins, levels=self.levels, seed=seed,
-            preference=task.preference, adaptation=adaptation, weights=task.weights,
+            ground=self.calibration.ground, preference=task.preference, adaptation=adaptation, weights=task.weights,
         )  # fmt: skip
 
 

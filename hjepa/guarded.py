@@ -31,6 +31,7 @@ from planners.session import Session, SubgoalCost
 from planners.trace import Decision
 
 Points = NDArray[np.float32]
+WEIGHTS = CostWeights()
 PARTS = 5
 """Cells a side into which a guardrail's cells are cut, so that what the agent's body needs beside them can be added."""
 
@@ -102,7 +103,7 @@ class GuardedPlanner:
     intrinsic: IntrinsicCost
     margins: Margins
     awareness: Awareness
-    weights: CostWeights = CostWeights()
+    weights: CostWeights = WEIGHTS
 
     def plan(
         self,
@@ -199,7 +200,7 @@ class GuardedActor:
         shielded: bool = True,
         ground: Ground | None = None,
         preference: PlaceCost | None = None,
-        weights: CostWeights = CostWeights(),
+        weights: CostWeights = WEIGHTS,
         adaptation: Adaptation | None = None,
     ) -> None:
         zones = together(planning_zones(intrinsic, margins.cruise), preference)
@@ -212,7 +213,7 @@ class GuardedActor:
         self._awareness = Awareness(torch.zeros(1, agent.stack.config.observation_dim))
         self._goals = Goals()
         self._intrinsic, self._weights = intrinsic, weights
-        self.actor.around = self._guard
+        self.actor.around, self.actor.reflex = self._guard, None  # a reflex would act past the guardrails
         self.actor.planner = self._guard(self.actor.planner)
 
     @property

@@ -14,6 +14,7 @@ from hjepa.actor import Actor
 from hjepa.calibration import Calibration
 from hjepa.configurator import ConfiguratorError, Configured, Task, configure
 from hjepa.cost import CostWeights, Effort, IntrinsicCost
+from hjepa.ground import Ground
 from hjepa.guarded import GuardedActor, GuardedPlanner
 from hjepa.guardrails import KeepOut, Margins, Region, SpeedLimit
 from hjepa.known_map import map_agent
@@ -109,13 +110,21 @@ def test_guardrails_call_for_search_a_shield_and_another_way(ring: Agent, calibr
     assert walked(over)[:, 1].max() < 6 < walked(under)[:, 1].max()
 
 
+def test_the_shield_knows_the_ground_if_the_calibration_does(ring: Agent, calibration: Calibration) -> None:
+    ground = Ground.of(torch.cartesian_prod(torch.linspace(-1, 13, 100), torch.linspace(-1, 9, 100)))
+    task = Task(WEST, EAST, keep_out((1, 2)))
+    for known in (None, ground):
+        actor = configure(ring, task, replace(calibration, ground=known)).actor()
+        assert isinstance(actor, GuardedActor) and actor.shield is not None and actor.shield.ground is known
+
+
 def test_drives_are_weighed_and_guardrails_are_not(ring: Agent, calibration: Calibration) -> None:
     task = Task(WEST, EAST, IntrinsicCost((), (Effort(),)), weights=CostWeights(drives=3.0))
     configured = configure(ring, task, calibration)
     actor = configured.actor()
     assert isinstance(actor, GuardedActor)
     planner = actor.actor.planner.controller.planner
-    assert isinstance(planner, GuardedPlanner) and planner.weights.drives == 3.0
+    assert isinstance(planner, GuardedPlanner) and planner.weights.drives == 3.0 and actor.actor.reflex is None
     assert "3 x effort" in told(configured, "cost")
     with pytest.raises(ConfiguratorError, match="ask about one of levels, level 1"):
         configured.why("shield")
