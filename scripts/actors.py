@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from hjepa.agent import Agent
 from hjepa.evaluate import random_success_rate
 from hjepa.pretrained import pretrained
-from scripts._actors import Study, cells
+from scripts._actors import Row, Study, cells
 from scripts._actors_figure import actors_figure
 from scripts._cli import Flat, run
 from scripts._machine import use_device
@@ -65,7 +65,7 @@ def main(options: Flat[Options]) -> None:
         "agent: least / median over turns; shares of Mode-2's are the worse of the two.",
         flush=True,
     )
-    found = {}
+    found: dict[str, list[Row]] = {}
     for maze in options.mazes:
         map, agent = as_map(maze), Agent.load(pretrained(f"ogbench/pointmaze-{maze}-navigate"))
         random = random_success_rate(MazeTasks(map, study.batch, study.seed, time_limit=study.steps), study.seed)
