@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,6 +89,16 @@ def start_world(map: Map, runs: int, seed: int) -> tuple[PointMaze, Points]:
     world = PointMaze(map, runs, seed=seed)
     place = torch.from_numpy(map.center(map.free_cells()[:1])).expand(runs, -1)
     return world, world.reset(place, place).numpy()
+
+
+def start_alone(map: Map, seed: int) -> tuple[Callable[[Points], Points], Points]:
+    """A world for one agent: its step, [2] actions to [2] observations, and the [2] first observation."""
+    world, first = start_world(map, 1, seed)
+
+    def step(action: Points) -> Points:
+        return world.step(torch.from_numpy(action[None]))[0].numpy()[0]
+
+    return step, first[0]
 
 
 class Ground:

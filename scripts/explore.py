@@ -33,7 +33,7 @@ from hjepa.metrics import wilson_interval
 from hjepa.stack import Stack
 from hjepa.train import train
 from scripts._cli import Flat, run
-from scripts._coverage import HEADER, Ground, Points, Score, fastest, ratio_interval, start_world
+from scripts._coverage import HEADER, Ground, Points, Score, fastest, ratio_interval, start_alone
 from scripts._experiment import preset
 from scripts._machine import use_one_thread
 from viz.exploration import Exploration, exploration_figure
@@ -87,8 +87,9 @@ def main(options: Flat[Options]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     ground = Ground(map)
     print(f"{map.name}: {ground.cells} free cells, {ground.bins} bins of half a unit; {out}\n{HEADER}", flush=True)
-    explorers = [_explore(map, options, number) for number in range(options.seeds)]
-    curious = [np.stack(explorer.diary.observations) for explorer in explorers]
+    seeds = range(options.seed, options.seed + options.seeds)
+    explorers = [Explorer(*start_alone(map, seed), actions=2, seed=seed) for seed in seeds]
+    curious = [np.stack(explorer.run(options.steps).observations) for explorer in explorers]
     score = Score.of("curiosity", ground, curious)
     print(score.line(options.seed), flush=True)
     rival, walk = fastest(ground, options.random_steps, options.random_runs, options.seed)
@@ -106,18 +107,6 @@ def main(options: Flat[Options]) -> None:
         for name, recorded in rows.items():
             results["agents"].append(_agent(name, recorded, map, options, number, out))
     (out / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-
-
-def _explore(map: Map, options: Options, number: int) -> Explorer:
-    """One curious run."""
-    world, first = start_world(map, 1, options.seed + number)
-
-    def step(action: Points) -> Points:
-        return world.step(torch.from_numpy(action[None]))[0].numpy()[0]
-
-    explorer = Explorer(step, first[0], actions=2, seed=options.seed + number)
-    explorer.run(options.steps)
-    return explorer
 
 
 def _picture(ground: Ground, runs: list[tuple[str, list[Points]]], out: Path) -> None:
