@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from hjepa.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from hjepa.config import from_dict, to_dict
 from hjepa.distil import distil, distil_signpost, make_policy
+from hjepa.drift import make_drifts
 from hjepa.latent import Jumps
 from hjepa.memory import MemoryConfig, Verification, build_landmarks
 from hjepa.planning import PlanningConfig
@@ -145,6 +146,7 @@ class Agent:
         stack = Stack(experiment.stack)
         if any(name.startswith("jumps.") for name in tensors["stack"]):
             stack.jumps = Jumps(stack.level(1).config.state_dim, experiment.train.events.modes)
+        make_drifts(stack, tensors["stack"])
         policy = make_policy(stack, experiment.policy) if "policy" in tensors else None
         signposts = {
             k: Signpost(stack.level(k).config.critic_dim, experiment.policy.ways)

@@ -9,6 +9,8 @@ top of the level's own prediction, which stays as it is.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import final
 
 import torch
@@ -55,7 +57,7 @@ class Drift(nn.Module):
     def __init__(self, state: int, action: int, latent: int, hidden: tuple[int, ...] = HIDDEN) -> None:
         super().__init__()
         self.latent = latent
-        seen = state * (1 + 2 * len(FREQUENCIES)) + action
+        seen = _seen(state, action)
         self.mean_net = mlp(seen, hidden, state)
         self.shift_net = mlp(seen + latent, hidden, state)
         self.posterior_net = mlp(seen + state, hidden, 2 * latent)
@@ -157,7 +159,24 @@ def level_dynamics(stack: WorldModel, k: int, box: Box | None = None) -> LevelDy
 
 def drift_of(stack: WorldModel, k: int) -> Drift | None:
     """A level's continuous latent variable; None where it has none."""
-    drifts = stack.drifts if isinstance(stack, Stack) else {}
-    drift = drifts[str(k)] if str(k) in drifts else None  # noqa: SIM401 (a ModuleDict has no get)
-    assert drift is None or isinstance(drift, Drift)
+    if not isinstance(stack, Stack) or str(k) not in stack.drifts:
+        return None
+    drift = stack.drifts[str(k)]
+    assert isinstance(drift, Drift)
     return drift
+
+
+def make_drifts(stack: Stack, weights: Mapping[str, Tensor]) -> None:
+    """Gives a stack the latent variables that its saved weights, by name, were saved with: all but their numbers."""
+    for k in range(1, len(stack) + 1):
+        layers = [name for name in weights if re.fullmatch(rf"drifts\.{k}\.shift_net\.\d+\.bias", name)]
+        if layers:
+            level, hidden = stack.level(k), tuple(len(weights[name]) for name in layers[:-1])
+            seen = weights[layers[0].replace("bias", "weight")].shape[1]
+            latent = seen - _seen(level.config.state_dim, level.action_dim)
+            stack.drifts[str(k)] = Drift(level.config.state_dim, level.action_dim, latent, hidden)
+
+
+def _seen(state: int, action: int) -> int:
+    """How many numbers the networks see of a state and a macro-action."""
+    return state * (1 + 2 * len(FREQUENCIES)) + action

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
@@ -16,6 +15,7 @@ from hjepa.dynamics import LevelDynamics, world_actions
 from hjepa.forecast import Forecast, ForecastPlanner
 from hjepa.metrics import wilson_interval
 from hjepa.reliability import Reliability, quantile_rank
+from planners.base import Cost
 from planners.hierarchy import SubgoalCost
 from planners.risk import MEAN, WORST, Risk
 from planners.sampling import CEM
@@ -134,7 +134,7 @@ def walk(wind: Wind, ledges: Ledges, dynamics: DriftDynamics, attitude: str, see
     return Walked(attitude, *numbers)
 
 
-def _cost(wind: Wind, ledges: Ledges) -> Callable[[Tensor, Tensor], Tensor]:
+def _cost(wind: Wind, ledges: Ledges) -> Cost:
     """Distance still to go, in steps, and the price of the strip, as level 1 reads its predictions."""
 
     def cost(states: Tensor, actions: Tensor) -> Tensor:

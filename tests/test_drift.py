@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from hjepa.reliability import Reliability, region_rank
-from hjepa.drift import Drift, DriftDynamics, drift_of, level_dynamics
+from hjepa.drift import Drift, DriftDynamics, drift_of, level_dynamics, make_drifts
 from hjepa.drift_fit import DriftConfig, LevelWindows, fit_drift, fit_temperature, information
 from hjepa.dynamics import LevelDynamics
 from hjepa.level import LevelConfig
 from hjepa.planning import PlanningConfig, make_hierarchy
+from hjepa.reliability import Reliability, region_rank
 from hjepa.stack import Stack, StackConfig
 from hjepa.trajectories import DataError, Trajectories
 from planners.base import Gaussian, is_stochastic
@@ -130,6 +130,21 @@ def test_planners_see_the_latent_variable_of_a_level_that_has_one(stack: Stack, 
         assert isinstance(controller.dynamics, DriftDynamics)
     finally:
         del stack.drifts["1"]
+
+
+def test_a_saved_stack_comes_back_with_its_latent_variables(stack: Stack, fitted: DriftDynamics) -> None:
+    stack.drifts["1"] = fitted.drift
+    weights = stack.state_dict()
+    del stack.drifts["1"]
+    again = Stack(stack.config)
+    make_drifts(again, weights)
+    again.load_state_dict(weights)
+    dynamics, state, action = level_dynamics(again, 1), torch.ones(1, 4), torch.ones(1, 2)
+    assert isinstance(dynamics, DriftDynamics) and drift_of(again, 2) is None
+    draw = torch.ones(1, SMALL.latent)
+    torch.testing.assert_close(dynamics.step(state, action, draw), fitted.step(state, action, draw))
+    make_drifts(plain := Stack(stack.config), stack.state_dict())
+    assert not plain.drifts
 
 
 def test_without_a_draw_the_likeliest_future_is_predicted(stack: Stack, fitted: DriftDynamics) -> None:

@@ -114,7 +114,7 @@ def _draw_futures(ax: Axes, cells: Any, futures: Sequence[tuple[Floats, Floats]]
     width = 4 * cells.shape[1]
     windy = Rectangle((width / 2 - 6, -6), width / 2, 4 * cells.shape[0], color=look.exit, alpha=0.13, lw=0)
     ax.add_patch(windy)
-    ax.text(width - 6.8, 4 * cells.shape[0] - 6.9, "windy", ha="right", va="bottom", color="white", zorder=5)
+    ax.text(0.97, 0.015, "windy", ha="right", va="bottom", color="white", zorder=5, transform=ax.transAxes)
 
 
 def _draw_offsets(ax: Axes, strolls: Sequence[Strolls], look: Theme) -> None:
