@@ -29,19 +29,21 @@ ATTEMPTS = 8
 
 
 @dataclass(eq=False)
-class Goals:
-    """Where goals are, for the levels that know them in their critics' spaces only.
+class Sights:
+    """What was seen where a level knows a state or a point of its own only: the agents' places and goals.
 
     Attributes:
-        places: [2] world units, by the bytes of the goal's first point.
+        here: [2] world units, by the bytes of the present state.
+        goals: [2] world units, by the bytes of the goal's first point.
     """
 
-    places: dict[bytes, Floats] = field(default_factory=dict)
+    here: dict[bytes, Floats] = field(default_factory=dict)
+    goals: dict[bytes, Floats] = field(default_factory=dict)
 
-    def of(self, query: Query) -> Floats | None:
+    def goal(self, query: Query) -> Floats | None:
         """[2] where a query's goal is; None for a target that is no goal, and for a goal set by hand."""
         goal = query.target.goal
-        return None if goal is None else self.places.get(goal[0].tobytes())
+        return None if goal is None else self.goals.get(goal[0].tobytes())
 
 
 @final
@@ -54,7 +56,7 @@ class ClearPaths:
         intrinsic: the guardrails.
         decode: [n, D] states of the level to the [n, 2] places that they stand for, world units.
         remembered: [L, 2] places of the level's landmarks, as they were observed; world units.
-        goals: where the goals are.
+        sights: where the agents and their goals are.
         straight: whether the ways between the states are straight, so that all of them can be judged; else the states.
     """
 
@@ -62,7 +64,7 @@ class ClearPaths:
     intrinsic: IntrinsicCost
     decode: Callable[[Tensor], Tensor]
     remembered: Floats
-    goals: Goals
+    sights: Sights
     straight: bool
 
     def below(self, landmark: int) -> int:
@@ -82,7 +84,7 @@ class ClearPaths:
                 if not wrong.any():
                     result[number] = self._timed(path, places)
                 elif attempt == ATTEMPTS - 1 or worn <= query.rejected:
-                    result[number] = self._timed(_cut(path, int(wrong.argmax())), places)
+                    result[number] = self._kept(path, wrong, places)
                 else:
                     pending[number] = replace(query, rejected=query.rejected | worn)
             pending = {number: query for number, query in pending.items() if number not in result}
@@ -96,8 +98,9 @@ class ClearPaths:
             places = self.decode(torch.from_numpy(path.states)).cpu().numpy().astype(np.float32)
         known = path.landmarks != NONE
         places[known] = self.remembered[path.landmarks[known]]
+        places[0] = self.sights.here.get(query.state.tobytes(), places[0])
         if path.final:
-            goal = self.goals.of(query)
+            goal = self.sights.goal(query)
             places[-1] = np.nan if goal is None else goal
         return places
 
@@ -109,6 +112,15 @@ class ClearPaths:
             if isinstance(rail, KeepOut):
                 wrong |= rail.region.distance_along(begin, end) < rail.body
         return wrong
+
+    def _kept(self, path: Path, wrong: Flags, places: Floats) -> Path:
+        """What is left of a path some of whose ways are wrong.
+
+        Where ways are straight, those up to the first wrong one; else all states that are clean: the level below finds
+        its way between them.
+        """
+        ways = np.arange(int(wrong.argmax())) if self.straight else np.flatnonzero(~wrong)
+        return self._timed(_only(path, ways), places)
 
     def _timed(self, path: Path, places: Floats) -> Path:
         """The path, with the time that the speed limits make its straight ways take."""
@@ -125,16 +137,17 @@ class ClearPaths:
         return replace(path, arrival=arrival.astype(np.float32))
 
 
-def _cut(path: Path, ways: int) -> Path:
-    """The first ways of a path, which is then no way to its target."""
+def _only(path: Path, ways: NDArray[np.int64]) -> Path:
+    """A path with the present state and the ends of some of its ways; it is not found if the last one is missing."""
+    states, complete = np.concatenate([[0], ways + 1]), len(path.edges) - 1 in ways
     return replace(
         path,
-        states=path.states[: ways + 1],
-        embedding=path.embedding[: ways + 1],
-        arrival=path.arrival[: ways + 1],
-        landmarks=path.landmarks[: ways + 1],
-        edges=path.edges[:ways],
-        final=False,
-        found=False,
-        surcharges={name: paid[:ways] for name, paid in path.surcharges.items()},
+        states=path.states[states],
+        embedding=path.embedding[states],
+        arrival=path.arrival[states],
+        landmarks=path.landmarks[states],
+        edges=path.edges[ways],
+        final=path.final and complete,
+        found=path.found and complete,
+        surcharges={name: paid[ways] for name, paid in path.surcharges.items()},
     )

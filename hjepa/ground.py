@@ -68,11 +68,15 @@ class Ground:
         nearest = _nearest(ground, round(REACH / cell))
         return cls(nearest, corner, ground[nearest[..., 0], nearest[..., 1]], cell)
 
-    def held(self, places: Tensor) -> Tensor:
-        """[..., T+1, 2] predicted places, the present first, as they would be if nothing left the ground."""
+    def held(self, places: Tensor) -> tuple[Tensor, Tensor]:
+        """[..., T+1, 2] predicted places, the present first, as they would be if nothing left the ground.
+
+        Returns:
+            The places, and [..., T+1] which are in doubt, because something was in the way.
+        """
         ways = places.detach().reshape(-1, *places.shape[-2:]).cpu().numpy()
-        held = _hold(self.nearest, self.corner, np.float32(self.cell), ways)
-        return torch.from_numpy(held).to(places).view(places.shape)
+        held, doubt = _hold(self.nearest, self.corner, np.float32(self.cell), ways)
+        return torch.from_numpy(held).to(places).view(places.shape), torch.from_numpy(doubt).view(places.shape[:-1])
 
     def bounded(self, percept: Percept) -> Percept:
         """What is perceived to move, with the room that it has: as the agent, it does not leave the ground by far."""
@@ -146,22 +150,35 @@ def _room(reached, corner, cell, position, velocity):  # type: ignore[no-untyped
 
 @njit(cache=True)
 def _hold(nearest, corner, cell, ways):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    """[N, T+1, 2] ways to the same with every step's end moved to the nearest ground."""
-    held, (columns, rows) = np.empty_like(ways), nearest.shape[:2]
+    """[N, T+1, 2] ways to the same with every step's end moved to the nearest ground, and [N, T+1] what is in doubt."""
+    held, doubt = np.empty_like(ways), np.zeros(ways.shape[:2], np.bool_)
     for n in range(len(ways)):
         x, y = ways[n, 0]
         held[n, 0] = x, y
         for t in range(1, ways.shape[1]):
             dx, dy = ways[n, t, 0] - ways[n, t - 1, 0], ways[n, t, 1] - ways[n, t - 1, 1]
-            step = math.sqrt(dx * dx + dy * dy)
-            column, row = (x + dx - corner[0]) / cell, (y + dy - corner[1]) / cell
-            if 0 <= column < columns and 0 <= row < rows:
-                low_x = corner[0] + cell * nearest[int(column), int(row), 0]
-                low_y = corner[1] + cell * nearest[int(column), int(row), 1]
-                dx = min(max(x + dx, low_x), low_x + cell) - x
-                dy = min(max(y + dy, low_y), low_y + cell) - y
+            # Who stands off the ground shows that it reaches farther here, by so much.
+            near_x, near_y = _nearest_place(nearest, corner, cell, x, y)
+            off_x, off_y = x - near_x, y - near_y
+            to_x, to_y = _nearest_place(nearest, corner, cell, near_x + dx, near_y + dy)
+            moved_x, moved_y = to_x + off_x - x, to_y + off_y - y
+            doubt[n, t] = doubt[n, t - 1] or abs(moved_x - dx) + abs(moved_y - dy) > 0.5 * cell
             # A wall takes from a step; it adds nothing.
-            share = min(1.0, step / max(math.sqrt(dx * dx + dy * dy), 1e-9))
-            x, y = x + share * dx, y + share * dy
+            step = math.sqrt(dx * dx + dy * dy)
+            share = min(1.0, step / max(math.sqrt(moved_x * moved_x + moved_y * moved_y), 1e-9))
+            x, y = x + share * moved_x, y + share * moved_y
             held[n, t, 0], held[n, t, 1] = x, y
-    return held
+    return held, doubt
+
+
+@njit(cache=True)
+def _nearest_place(nearest, corner, cell, x, y):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """The nearest place on the ground; (x, y) itself on it, and where there is none within reach."""
+    column, row = (x - corner[0]) / cell, (y - corner[1]) / cell
+    if not (0 <= column < nearest.shape[0] and 0 <= row < nearest.shape[1]):
+        return x, y
+    i, j = nearest[int(column), int(row)]
+    if i == int(column) and j == int(row):
+        return x, y
+    low_x, low_y = corner[0] + cell * i, corner[1] + cell * j
+    return min(max(x, low_x), low_x + cell), min(max(y, low_y), low_y + cell)

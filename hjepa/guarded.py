@@ -14,7 +14,7 @@ from torch import Tensor
 from hjepa.actor import Actor
 from hjepa.adaptation import Adaptation
 from hjepa.agent import Agent
-from hjepa.clear_paths import ClearPaths, Goals
+from hjepa.clear_paths import ClearPaths, Sights
 from hjepa.contact import Touch
 from hjepa.cost import CostModule, CostWeights, IntrinsicCost
 from hjepa.ground import Ground
@@ -211,7 +211,7 @@ class GuardedActor:
         self._touch: Touch | None = None
         self._margins = margins
         self._awareness = Awareness(torch.zeros(1, agent.stack.config.observation_dim))
-        self._goals = Goals()
+        self._sights = Sights()
         self._intrinsic, self._weights = intrinsic, weights
         self.actor.around, self.actor.reflex = self._guard, None  # a reflex would act past the guardrails
         self.actor.planner = self._guard(self.actor.planner)
@@ -236,7 +236,7 @@ class GuardedActor:
         self.verdict = self._touch = None
         assert self.actor.session is not None
         points = self.actor.session.goal_points[0]
-        self._goals.places = {point.tobytes(): goal for point, goal in zip(points, goals, strict=True)}
+        self._sights.goals = {point.tobytes(): goal for point, goal in zip(points, goals, strict=True)}
 
     def _guard(self, hierarchy: HierarchicalPlanner) -> HierarchicalPlanner:
         """Lays the guardrails over a hierarchy, whenever one is made."""
@@ -257,7 +257,7 @@ class GuardedActor:
             intrinsic=self._intrinsic,
             decode=lambda states: agent.stack.decode(states, k),
             remembered=agent.graphs[k].observations,
-            goals=self._goals,
+            sights=self._sights,
             straight=k == 2,
         )
 
@@ -276,6 +276,7 @@ class GuardedActor:
         rows = torch.arange(len(seen)) if active is None else torch.from_numpy(np.flatnonzero(active))
         self._awareness.observations = seen[rows]
         self._awareness.percept = None if percept is None else percept.of(rows)
+        self._sights.here = self._states_of(seen)
         wanted = torch.as_tensor(self.actor.act(observations, active)).to(seen)
         if self.shield is None:
             return wanted.cpu().numpy()
@@ -287,6 +288,14 @@ class GuardedActor:
         self.actor.acted(self.verdict.actions.cpu().numpy())
         self.shielding = time.perf_counter() - begun
         return self.verdict.actions.cpu().numpy()
+
+    @torch.no_grad()
+    def _states_of(self, seen: Tensor) -> dict[bytes, Points]:
+        """The [B, O] observations by the bytes of what the levels above the first make of them."""
+        levels, places = self.actor.stack.encode_all(seen)[1:], seen.cpu().numpy()
+        return {
+            state.tobytes(): place for level in levels for state, place in zip(level.cpu().numpy(), places, strict=True)
+        }
 
     def _feel(self, seen: Tensor) -> None:
         """Compares what is seen with what the shield expected, if it knows no ground."""

@@ -61,6 +61,7 @@ class Margins:
 
     Attributes:
         place: [H+1] of the place after 0, 1, ... world steps, world units; later ones are as wrong as the last.
+        doubtful: [H+1] the same where something may be in the way; empty if that makes no difference.
         speed: of the length of a step, world units.
         cruise: how far the agent usually goes in a step, world units.
     """
@@ -68,9 +69,14 @@ class Margins:
     place: tuple[float, ...] = (0.0,)
     speed: float = 0.0
     cruise: float = 0.2
+    doubtful: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.place or not all(value >= 0 for value in (*self.place, self.speed)) or not self.cruise > 0:
+        if (
+            not self.place
+            or not all(value >= 0 for value in (*self.place, *self.doubtful, self.speed))
+            or not self.cruise > 0
+        ):
             raise GuardrailError(f"margins must not be negative, and cruise must be positive, not {self}")
 
 
@@ -84,12 +90,15 @@ class Scene:
         stride: world steps from each to the next.
         percept: of the B problems; None where nothing moves.
         margins: kept on top of every guardrail.
+        doubt: [B, ..., T+1] where the margins for what may be in the way are kept; None for nowhere.
     """
 
     places: Tensor
     stride: int = 1
     percept: Percept | None = None
     margins: Margins = Margins()
+
+    doubt: Tensor | None = None
 
     @property
     def elapsed(self) -> Tensor:
@@ -98,8 +107,15 @@ class Scene:
 
     def shrunk(self, distance: Tensor) -> Tensor:
         """[B, ..., T+1] distances, less their margins."""
-        known, count = self.margins.place, self.places.shape[-2]
-        return distance - distance.new_tensor((*known, *[known[-1]] * count)[:count])
+        left = distance - self._margin(self.margins.place, distance)
+        if self.doubt is None or not self.margins.doubtful:
+            return left
+        return torch.where(self.doubt, distance - self._margin(self.margins.doubtful, distance), left)
+
+    def _margin(self, known: tuple[float, ...], like: Tensor) -> Tensor:
+        """[T+1] margins; later ones are as large as the last."""
+        count = self.places.shape[-2]
+        return like.new_tensor((*known, *[known[-1]] * count)[:count])
 
 
 class Guardrail(Protocol):

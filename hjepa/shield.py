@@ -80,18 +80,27 @@ def calibrate(
     start = stack.encode(observations[:, 0], 1)
     states = rollout(LevelDynamics(stack.level(1)), start, actions)
     places = anchored(stack, observations[:, 0], start)(states)
-    errors = torch.linalg.vector_norm(places - observations, dim=-1)
+    errors, doubt = torch.linalg.vector_norm(places - observations, dim=-1), torch.zeros_like(places[..., 0]).bool()
     if ground is not None:
-        errors = torch.minimum(errors, torch.linalg.vector_norm(ground.held(places) - observations, dim=-1))
+        held, doubt = ground.held(places)
+        errors = torch.minimum(errors, torch.linalg.vector_norm(held - observations, dim=-1))
     lengths = (torch.linalg.vector_norm(each[:, 1] - each[:, 0], dim=-1) for each in (observations, places))
     longer = next(lengths) - next(lengths)
     steps = torch.linalg.vector_norm(observations.diff(dim=1), dim=-1)
     speed = max(0.0, _conformal(longer, miss))
-    return Margins(tuple(_conformal(error, miss) for error in errors.unbind(1)), speed, float(steps.median()))
+    usual = tuple(
+        _conformal(error[~beside], miss) for error, beside in zip(errors.unbind(1), doubt.unbind(1), strict=True)
+    )
+    doubtful = tuple(
+        _conformal(error[beside], miss) for error, beside in zip(errors.unbind(1), doubt.unbind(1), strict=True)
+    )
+    return Margins(usual, speed, float(steps.median()), () if ground is None else doubtful)
 
 
 def _conformal(errors: Tensor, miss: float) -> float:
     """The split-conformal bound of [N] errors: a new one is larger with probability ``miss`` at most."""
+    if not len(errors):
+        return 0.0
     rank = min(len(errors), math.ceil((len(errors) + 1) * (1 - miss)))
     return float(errors.sort().values[rank - 1])
 
@@ -209,24 +218,35 @@ class Shield:
         start = self.stack.encode(now.observations, 1)
         states = rollout(self._dynamics, start[:, None].expand(-1, actions.shape[1], -1), actions)
         places = anchored(self.stack, now.observations, start)(states)
-        clear, rest = self._clearances(places, now.percept)
-        guesses = [] if self.ground is None else [(torch.arange(len(places)), self.ground.held(places))]
-        places = guesses[0][1] if guesses else places
+        guesses = [(torch.arange(len(places)), places)]
+        doubt = None
+        if self.ground is not None:
+            held, doubt = self.ground.held(places)
+            guesses.append((guesses[0][0], held))
+            places = held
+            # Where something is in the way, the first step may come to nothing, and all the others late.
+            rows = doubt[..., 1].any(1).nonzero().squeeze(1)
+            late = torch.cat([held[:, :, :1], held[:, :, :-1]], 2)
+            guesses.append((rows, torch.where(doubt[..., 1, None, None], late, held)[rows]))
         felt = now.touch.felt.nonzero().squeeze(1)
-        if len(felt):
-            guesses.append((felt, now.touch.of(felt).corrected(places[felt])))
+        guesses.append((felt, now.touch.of(felt).corrected(places[felt])))
+        clear, rest = (torch.full_like(places[:, :, 1:, 0], torch.inf) for _ in range(2))
         for rows, guess in guesses:
-            also_clear, also_rest = self._clearances(guess, now.of(rows).percept)
-            clear[rows], rest[rows] = torch.minimum(clear[rows], also_clear), torch.minimum(rest[rows], also_rest)
+            if not len(rows):
+                continue
+            found = self._clearances(guess, now.of(rows).percept, None if doubt is None else doubt[rows])
+            for least, also in zip((clear, rest), found, strict=True):
+                least[rows] = torch.minimum(least[rows], also)
         return _Ways(places, clear, rest)
 
-    def _clearances(self, places: Tensor, percept: Percept | None) -> tuple[Tensor, Tensor]:
+    def _clearances(self, places: Tensor, percept: Percept | None, doubt: Tensor | None) -> tuple[Tensor, Tensor]:
         """[B, C, T+1, 2] places to [B, C, T] clearances after each step, and those of resting there from then on."""
-        known, after = self.margins.place, places[:, :, 1:]
-        clear = self.intrinsic.clearance(Scene(places, percept=percept, margins=self.margins))[..., 1:]
+        scene = Scene(places, percept=percept, margins=self.margins, doubt=doubt)
+        after = places[:, :, 1:]
+        clear = self.intrinsic.clearance(scene)[..., 1:]
         resting = after[..., None, :].expand(*after.shape[:-1], 2, -1).flatten(1, 2)
         rest = self.intrinsic.clearance(Scene(resting, REST, percept))[..., 1].reshape(clear.shape)
-        return clear, rest - rest.new_tensor(known[1 : 1 + clear.shape[-1]])
+        return clear, scene.shrunk(torch.cat([rest[..., :1], rest], -1))[..., 1:]
 
     def _go_on(self, now: _Now) -> Tensor:
         """[B, C, H, A] what is wanted, and then to go on like that or in any direction; and what was safe before."""

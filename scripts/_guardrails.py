@@ -184,7 +184,7 @@ class Run:
         """Runs a batch of episodes to their ends."""
         tally, tasks = self.tally, tasks_among(self.hazards, episodes, self.seed)
         seen, goals = tasks.reset()
-        self.actor.begin(goals)
+        (self.guarded or self.actor).begin(goals)
         self.goals, self.trail, self.wrong, self.stepped_in = goals, [seen], [np.zeros(len(goals), bool)], []
         past: deque[Points] = deque(maxlen=PAST)
         step, success = 0, np.zeros(len(goals), bool)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from hjepa.clear_paths import ClearPaths, Goals
+from hjepa.clear_paths import ClearPaths, Sights
 from hjepa.cost import IntrinsicCost
 from hjepa.guardrails import GuardrailError, KeepOut, Region, SpeedLimit
 from planners.base import Recorder
@@ -54,7 +54,7 @@ def clear(planner: Detours, straight: bool = True, slow: bool = False) -> ClearP
         return Region(cells, (-2.5, -2.5), 1.0)
 
     rails = (KeepOut(region(2, 4), BODY), SpeedLimit(region(6, 8) if slow else region(), LIMIT))
-    return ClearPaths(planner, IntrinsicCost(rails), lambda states: states, PLACES, Goals(), straight)
+    return ClearPaths(planner, IntrinsicCost(rails), lambda states: states, PLACES, Sights(), straight)
 
 
 def query(goal: bool = False) -> Query:
@@ -97,8 +97,14 @@ def test_the_last_way_is_judged_where_the_goal_is_known() -> None:
     paths = clear(planner)
     assert paths.paths([asked])[0].landmarks.tolist() == [NONE, 2, 3, 4]
     assert asked.target.goal is not None
-    paths.goals.places[asked.target.goal[0].tobytes()] = np.array([2.0, 0.0], np.float32)
+    paths.sights.goals[asked.target.goal[0].tobytes()] = np.array([2.0, 0.0], np.float32)
     assert not paths.paths([asked])[0].found, "the goal itself lies in the zone"
+
+
+def test_the_first_way_begins_where_the_agent_is_seen() -> None:
+    paths = clear(Detours([0, 2, 3]))
+    paths.sights.here[PLACES[0].tobytes()] = np.array([2.0, -3.0], np.float32)
+    assert len(paths.paths([query()])[0].edges) == 0, "from there, the way to landmark 2 grazes the zone"
 
 
 def test_guardrails_that_were_altered_are_found_out() -> None:
