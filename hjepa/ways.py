@@ -9,7 +9,7 @@ between: any level can hand it down, whatever it else plans with. It is episodic
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -182,7 +182,7 @@ class RecallingPlanner:
     def paths(self, queries: list[Query], recorder: Recorder | None = None) -> list[Path]:
         """See :class:`planners.landmarks.PathPlanner`."""
         recalled = [self._recalled(query) for query in queries]
-        left = [query for query, path in zip(queries, recalled, strict=True) if path is None]
+        left = [_unaware(query) for query, path in zip(queries, recalled, strict=True) if path is None]
         planned = iter(self.planner.paths(left, recorder) if left else ())
         return [next(planned) if path is None else path for path in recalled]
 
@@ -217,3 +217,8 @@ class RecallingPlanner:
             edges=np.full(count + 1, RECALLED - way.number),
             final=True,
         )
+
+
+def _unaware(query: Query) -> Query:
+    """A query for a planner that knows nothing of remembered ways: not even that some were rejected."""
+    return replace(query, rejected=frozenset(edge for edge in query.rejected if edge > RECALLED))

@@ -17,7 +17,8 @@ from hjepa.known_map import map_agent
 from hjepa.recall import AssociativeMemory, RecallError
 from hjepa.ways import RECALLED, RecallingPlanner, Ways
 from hjepa.zones import Zones
-from planners.landmarks import NONE
+from planners.base import Recorder
+from planners.landmarks import NONE, Path, Query, Target
 from worlds import MazeTasks
 
 if TYPE_CHECKING:
@@ -163,6 +164,26 @@ def test_a_recalled_path_has_a_landmark_of_nobody(ring: Agent) -> None:
     assert len(path.states) == len(path.arrival) == len(path.edges) + 1
     view = actor.view(0)
     assert view.levels[1].plan[:, 1].min() < 1, "the way over, though the way under is as short"
+
+
+def test_other_planners_hear_nothing_of_rejected_ways(ring: Agent) -> None:
+    """They know the numbers of their own ways only."""
+    heard: list[Query] = []
+    planner = Actor(ring, 2).planner.levels[0].planner
+
+    class Spy:
+        def paths(self, queries: list[Query], recorder: Recorder | None = None) -> list[Path]:
+            heard.extend(queries)
+            return planner.paths(queries, recorder)
+
+        def below(self, landmark: int) -> int:
+            return planner.below(landmark)
+
+    points = (point((0, 4)), point((0, 4)))
+    target = Target(point((12, 4)), goal=(point((12, 4)), point((12, 4))))
+    query = Query(np.array([0, 4], np.float32), points, target, frozenset({RECALLED, RECALLED - 7, 3, -4}))
+    (path,) = RecallingPlanner(Spy(), Ways(ring.stack), 2).paths([query])
+    assert path.found and heard[0].rejected == {3, -4}
 
 
 def test_ways_are_saved_with_the_agent(distilled_agent: Agent, tmp_path: File) -> None:
