@@ -34,7 +34,7 @@ class CuriosityConfig:
         radius: what is so near to a place that was seen is known.
         closer: factor on the radius once nothing is left to imagine.
         looks: with how many radii to look, one after the other.
-        review: steps of practice after which it doubts what it refuted, and looks once more.
+        review: steps of practice after which it gives what it gave up another chance, and looks once more.
         spacing: distance between landmarks, in radii.
         headings: actions imagined at every landmark.
         turning: what it costs to turn back rather than to go straight on.
@@ -211,7 +211,10 @@ class Explorer:
             self._act(headings(self.actions, 1, self._random)[0], "babble")
 
     def _recall(self) -> None:
-        """Lives through the diary once more: landmarks and frontier as they appear with the present radius."""
+        """Lives through the diary once more: landmarks and frontier as they appear with the present radius.
+
+        What was felt stays refuted; what was given up, probes and ways that took too long, is open again.
+        """
         assert self.latent is not None
         self._recalled = len(self.diary)
         self.landmarks = Landmarks(self.actions, self.config.spacing * self.radius)

@@ -133,18 +133,21 @@ def test_a_way_that_leads_nowhere_is_forgotten_until_it_is_walked_again() -> Non
     assert landmarks.path(2) == [0, 1, 2]
 
 
-def test_a_way_that_has_closed_is_given_up() -> None:
-    """A door falls shut behind the agent: it gives up the way back instead of pushing for ever."""
-    shut = [False]
+@pytest.mark.parametrize(("review", "found"), [(200, True), (10_000, False)])
+def test_a_way_that_has_closed_is_given_up_until_the_next_review(review: int, found: bool) -> None:
+    """A door falls shut behind the agent for 600 steps: it does not push for ever, and comes back to it later."""
+    steps, shut = [0], [10**9]
 
     def cell(place: Points) -> bool:
-        shut[0] |= bool(place[0] > 9)
-        return ell(place) and not (shut[0] and abs(place[0] - 6.0) < 0.2)
+        steps[0] += 1  # twice a step
+        if place[0] > 9:
+            shut[0] = min(shut[0], steps[0])
+        return ell(place) and not (shut[0] <= steps[0] < shut[0] + 1200 and abs(place[0] - 6.0) < 0.2)
 
-    explorer = explore(cell, 1500)
-    assert np.stack(explorer.diary.observations)[:, 1].max() > 9  # it has seen the rest none the less
-    finite = np.isfinite(explorer.landmarks.times())
-    assert finite.any() and not finite.all()
+    explorer = Explorer(world(cell), START, 2, CuriosityConfig(looks=1, review=review), seed=0)
+    explorer.run(2500)
+    assert np.stack(explorer.diary.observations)[:, 1].max() > 9  # it has seen the rest meanwhile
+    assert np.isfinite(explorer.landmarks.times()).all() == found
 
 
 @pytest.mark.parametrize(
