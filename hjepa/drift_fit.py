@@ -33,6 +33,7 @@ MEAN_RATE, RATE = 4e-3, 6e-3
 DRAWS = 6
 """Futures drawn from the prior for a window whose energy score is taken."""
 GOLDEN = (math.sqrt(5) - 1) / 2
+"""Share of the bracket that each step of a golden-section search keeps."""
 SCORED = 4
 """One window in so many is scored."""
 
@@ -67,8 +68,9 @@ class DriftConfig:
         for name in ("latent", "steps", "batch", "rollout"):
             if getattr(self, name) < 1:
                 raise ValueError(f"drift.{name} must be at least 1, not {getattr(self, name)!r}")
-        if not self.price >= 0:
-            raise ValueError(f"drift.price must not be negative, not {self.price!r}")
+        for name in ("mean_steps", "price", "score"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"drift.{name} must not be negative, not {getattr(self, name)!r}")
         if not 0 < self.width <= WIDEST:
             raise ValueError(f"drift.width must be above 0 and at most {WIDEST:g}, not {self.width!r}")
 

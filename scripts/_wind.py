@@ -191,7 +191,7 @@ def _bumped(wind: Wind, k: int, first: Trajectories, second: Trajectories) -> tu
 
 
 def with_a_cell_closed(map: Map, seed: int) -> Map:
-    """The maze with one of its corridor cells walled up, such that all else stays connected or not, as it may be."""
+    """The maze with one of its corridor cells walled up."""
     rng = np.random.default_rng(seed)
     junctions = {tuple(cell) for cell in map.non_corridor_cells()}
     corridors = [cell for cell in map.free_cells() if tuple(cell) not in junctions]

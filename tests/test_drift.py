@@ -176,7 +176,13 @@ def test_the_worst_case_keeps_farther_from_what_is_dear(stack: Stack, fitted: Dr
 
 
 @pytest.mark.parametrize(
-    ("wrong", "message"), [({"latent": 0}, "latent"), ({"price": -1.0}, "price"), ({"width": 0.0}, "width")]
+    ("wrong", "message"),
+    [
+        ({"latent": 0}, "latent"),
+        ({"price": -1.0}, "price"),
+        ({"mean_steps": -1}, "mean_steps"),
+        ({"width": 0.0}, "width"),
+    ],
 )
 def test_impossible_settings_are_named(wrong: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=f"drift.{message}"):
