@@ -75,6 +75,11 @@ class PreferenceConfig:
                 raise PreferenceError(f"{name} must be 0 or more, not {getattr(self, name)!r}")
 
 
+PLACES = PreferenceConfig(spacing=0.3, motions=False, part=80, steps=100, temperature=20.0, margin=0.0, sparsity=0.003)
+"""For tastes that are about places alone, whichever way one goes: fewer bumps to learn, and longer detours to compare.
+The defaults are for tastes about headings."""
+
+
 def learn_preference(
     agent: Agent, demonstrations: Sequence[Floats], config: PreferenceConfig = PreferenceConfig()
 ) -> Preference:

@@ -215,3 +215,9 @@ def run_walks(actor: Actor, tasks: MazeTasks) -> Walks:
         active = tasks.active()
     trails = np.stack(frames, 1)
     return Walks(success, [trail[: n + 1] for trail, n in zip(trails, steps, strict=True)])
+
+
+def demonstrated(taste: Taste, tasks: MazeTasks, seed: int) -> Walks:
+    """What demonstrators do on the same tasks: how well their own taste can be told from them."""
+    trails = walk(taste, tasks.starts, tasks.goals, NOISE, seed)
+    return Walks(np.ones(len(trails), bool), trails)

@@ -24,28 +24,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from hjepa.actor import Actor
 from hjepa.agent import Agent
-from hjepa.inverse import learn_preference
+from hjepa.inverse import PLACES, PreferenceConfig, learn_preference
 from hjepa.metrics import wilson_interval
 from hjepa.preference import Preference, costs_of
 from hjepa.pretrained import pretrained
 from hjepa.zones import PlaceCost
 from scripts._cli import Flat, run
 from scripts._machine import use_one_thread
-from scripts._tastes import (
-    NOISE,
-    TASTES,
-    Points,
-    Taste,
-    Walks,
-    demonstrations,
-    run_walks,
-    share_disliked,
-    tasks_of,
-    walk,
-)
+from scripts._tastes import TASTES, Taste, Walks, demonstrated, demonstrations, run_walks, share_disliked, tasks_of
 from scripts._told import told
 from viz.figures import save
-from viz.preference import Shown, preference_figure
+from viz.preference import Shown, Trails, preference_figure
 from worlds import MazeTasks, named_map
 
 RESPECTED = 0.05
@@ -66,6 +55,8 @@ class Options:
     """How many are shown."""
     episodes: int = 100
     """Unseen tasks per row."""
+    places: bool = False
+    """Learns a cost of places alone, which can't tell left from right."""
     seed: int = 500
     """Of demonstrations; that of the tasks is one more."""
     out: Path = Path("out")
@@ -85,13 +76,15 @@ def study(agent: Agent, taste: Taste, options: Options, name: str) -> Path:
     """One taste shown to one agent: prints its rows of the table, draws, and saves what was learned."""
     begun = time.perf_counter()
     shown = demonstrations(taste, options.demonstrations, options.seed)
-    learned = learn_preference(agent, shown)
+    learned = learn_preference(agent, shown, PLACES if options.places else PreferenceConfig())
     learned.save(options.out / name)
     seconds = time.perf_counter() - begun
     unseen = tasks_of(taste, options.episodes, options.seed + 1)
     print(f"{taste.map.name} maze, {taste.name}: {len(shown)} demonstrations, learned in {seconds:.0f} s;")
     print(f"  {options.episodes} unseen tasks, at least three cells long; demonstrations' seed {options.seed}")
-    walks = _all_walks(agent, taste, unseen, {"without": None, "learned": learned, "told": told(taste)}, options.seed)
+    walks = {"demonstrators": demonstrated(taste, unseen, options.seed + 1)}
+    costs: dict[str, PlaceCost | None] = {"without": None, "learned": learned, "told": told(taste)}
+    walks |= {who: run_walks(Actor(agent, zones=cost), unseen) for who, cost in costs.items()}
     alone = respected(walks["without"], taste, unseen)
     print(f"  {'':14} {'respected':>24} {'where it was not, alone':>24} {'goal':>6} {'steps':>7}")
     for who, done in walks.items():
@@ -102,15 +95,6 @@ def study(agent: Agent, taste: Taste, options: Options, name: str) -> Path:
     )
     print(f"  steps of the agent that learned, against those of the others: {extra}", flush=True)
     return draw(taste, learned, shown, walks, ~alone, options.out / f"{name}.png")
-
-
-def _all_walks(
-    agent: Agent, taste: Taste, unseen: MazeTasks, costs: dict[str, PlaceCost | None], seed: int
-) -> dict[str, Walks]:
-    """By who walks, what they did."""
-    shown = walk(taste, unseen.starts, unseen.goals, NOISE, seed + 1)
-    walks = {"demonstrators": Walks(np.ones(len(shown), bool), shown)}
-    return walks | {who: run_walks(Actor(agent, zones=cost), unseen) for who, cost in costs.items()}
 
 
 def respected(done: Walks, taste: Taste, unseen: MazeTasks) -> NDArray[np.bool_]:
@@ -133,20 +117,14 @@ def _rate(flags: NDArray[np.bool_]) -> str:
 
 
 def draw(
-    taste: Taste,
-    learned: Preference,
-    shown: list[Points],
-    walks: dict[str, Walks],
-    hard: NDArray[np.bool_],
-    picture: Path,
+    taste: Taste, learned: Preference, shown: Trails, walks: dict[str, Walks], hard: NDArray[np.bool_], path: Path
 ) -> Path:
     """The picture: the first unseen tasks that the agent alone would not do as the demonstrators do."""
     before, after = ([walks[who].trails[one] for one in np.flatnonzero(hard)[:DRAWN]] for who in ("without", "learned"))
     found = Shown(lambda places, headings: costs_of(learned, places, headings), shown, before, after)
     title = f"{taste.map.name} maze: {taste.name}, which nobody told the agent"
-    path = save(preference_figure(taste.map, found, title), picture)
     print(f"  {path}", flush=True)
-    return path
+    return save(preference_figure(taste.map, found, title), path)
 
 
 def preference(out: Path) -> Path:

@@ -12,7 +12,7 @@ import torch
 
 from hjepa.actor import Actor
 from hjepa.checkpoint import CheckpointError, save_checkpoint
-from hjepa.inverse import PreferenceConfig, learn_preference, surprises
+from hjepa.inverse import PLACES, PreferenceConfig, learn_preference, surprises
 from hjepa.known_map import map_agent
 from hjepa.preference import Bumps, Preference, PreferenceError, costs_of, in_motion
 from scripts._tastes import TASTES, demonstrations, share_disliked, tasks_of
@@ -196,6 +196,11 @@ def test_surprise_is_the_negative_log_likelihood() -> None:
     energy, owner = torch.tensor([1.0, 5.0, 2.0, 1.0]), torch.tensor([0, 1, 0, 0])
     expected = 1.0 + float(torch.logsumexp(-torch.tensor([1.0, 2.0, 1.0]), 0))
     assert surprises(energy, owner, 2).tolist() == pytest.approx([expected, 0.0])
+
+
+def test_there_is_a_setting_for_places_alone(ring: Agent) -> None:
+    learned = learn_preference(ring, round_below(), replace(PLACES, spacing=0.4, rounds=2, steps=60))
+    assert not len(learned.motions) and len(learned.places)
 
 
 @pytest.mark.parametrize("name", TASTES)
