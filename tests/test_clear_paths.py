@@ -1,8 +1,9 @@
-"""Paths of the upper levels: what breaks a guardrail is rejected, what has no clean way ends early, slow zones take time."""
+"""Paths of the upper levels: what breaks a guardrail is rejected, or cut off; slow zones take their time."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -19,6 +20,11 @@ PLACES = np.array([[0, 0], [4, 0], [0, 4], [4, 4], [8, 4]], np.float32)
 """Landmarks. The straight way from 0 to 1 leads through the keep-out zone, the others don't."""
 
 
+def numbers(way: list[int]) -> list[int]:
+    """Of the edges on a way between landmarks."""
+    return [10 * a + b for a, b in pairwise(way)]
+
+
 class Detours:
     """Proposes ways from a list, the first none of whose edges was rejected."""
 
@@ -33,8 +39,7 @@ class Detours:
         return landmark + 100
 
     def _path(self, query: Query) -> Path:
-        free = (way for way in self.ways if not query.rejected & {10 * a + b for a, b in zip(way, way[1:], strict=False)})
-        way = next(free, self.ways[0])
+        way = next((way for way in self.ways if not query.rejected & set(numbers(way))), self.ways[0])
         states = PLACES[way]
         arrival = np.concatenate([[0], np.linalg.norm(np.diff(states, axis=0), axis=-1).cumsum() / 0.2])
         return Path(
@@ -42,7 +47,7 @@ class Detours:
             embedding=states,
             arrival=arrival.astype(np.float32),
             landmarks=np.array([NONE, *way[1:]]),
-            edges=np.array([10 * a + b for a, b in zip(way, way[1:], strict=False)]),
+            edges=np.array(numbers(way)),
             final=query.target.goal is not None,
         )
 

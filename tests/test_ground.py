@@ -37,7 +37,8 @@ def test_a_wall_takes_from_a_step_and_adds_nothing() -> None:
     held, doubt = strip().held(still)
     assert torch.equal(held, still) and not doubt.any(), "one who stands in a hole is not moved"
     aside, out = strip().held(torch.tensor([[[5.0, 2.3], [5.2, 2.3]], [[5.0, 2.3], [5.0, 2.5]]]))[0]
-    assert aside[1].tolist() == pytest.approx([5.2, 2.3], abs=0.1) and out[1].tolist() == pytest.approx([5, 2.3], abs=0.1)
+    assert aside[1].tolist() == pytest.approx([5.2, 2.3], abs=0.1)
+    assert out[1].tolist() == pytest.approx([5, 2.3], abs=0.1)
 
 
 def test_far_from_the_ground_nothing_is_said() -> None:
@@ -46,7 +47,8 @@ def test_far_from_the_ground_nothing_is_said() -> None:
 
 
 def test_what_moves_does_not_leave_the_ground_by_far() -> None:
-    percept = Percept(torch.tensor([[[5.0, 1.0], [5.0, 1.0]]]), torch.tensor([[[0.1, 0.0], [0.0, -0.3]]]), torch.ones(2))
+    here, velocity = torch.tensor([[[5.0, 1.0], [5.0, 1.0]]]), torch.tensor([[[0.1, 0.0], [0.0, -0.3]]])
+    percept = Percept(here, velocity, torch.ones(2))
     room = strip().bounded(percept).room
     assert room is not None
     assert room[0, 0].tolist() == pytest.approx([5.8, 5.8], abs=0.2), "back and forth"

@@ -103,3 +103,35 @@ def test_input_that_makes_no_sense() -> None:
         Region(np.zeros(3, bool), CORNER, SIZE)
     with pytest.raises(GuardrailError, match="margins must not be negative"):
         Margins((0.0, -1.0))
+
+
+def test_compiled_clearances_are_the_same() -> None:
+    generator = torch.Generator().manual_seed(0)
+    ways = torch.rand(3, 4, 6, 2, generator=generator) * 24 - 4
+    moving = Percept(
+        torch.rand(3, 5, 2, generator=generator) * 16,
+        torch.rand(3, 5, 2, generator=generator) - 0.5,
+        torch.rand(5, generator=generator),
+        torch.rand(3, 5, 2, generator=generator) * 2,
+    )
+    for rail in (KeepOut(region((0, 1), (3, 3), (4, 5)), 0.7), MovingObstacles(0.7)):
+        plain = rail.clearance(Scene(ways, percept=moving))
+        followed = rail.clearance(Scene(ways.clone().requires_grad_(), percept=moving))
+        assert followed.requires_grad and torch.allclose(plain, followed, atol=1e-5)
+
+
+def test_what_moves_goes_no_farther_than_it_has_room() -> None:
+    room = torch.tensor([[[0.5, 3.0]]])
+    percept = Percept(torch.zeros(1, 1, 2), torch.tensor([[[0.1, 0.0]]]), torch.tensor([0.3]), room)
+    scene = Scene(places((2, 0), (2, 0)), stride=100, percept=percept)
+    assert MovingObstacles(0.7, horizon=100).clearance(scene)[0].tolist() == pytest.approx([1, -1], abs=1e-4)
+    behind = Scene(places((-2, 0), (-2, 0)), stride=100, percept=percept)
+    assert MovingObstacles(0.7, horizon=100).clearance(behind)[0, 1] == pytest.approx(0.5, abs=1e-4)
+
+
+def test_margins_are_wider_where_something_may_be_in_the_way() -> None:
+    way, margins = places((0, 4), (0, 4)), Margins((0.0, 0.1), doubtful=(0.0, 0.4))
+    rail = KeepOut(region((1, 1)), body=0.7)
+    for doubt, margin in ((False, 0.1), (True, 0.4)):
+        scene = Scene(way, margins=margins, doubt=torch.tensor([[False, doubt]]))
+        assert rail.clearance(scene)[0].tolist() == pytest.approx([1.3, 1.3 - margin], abs=1e-5)

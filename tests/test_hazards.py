@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from worlds import named_map
-from worlds.hazards import KINDS, Hazards, Patrols
+from worlds.hazards import KINDS, SWEEP, Hazards, Patrols, traffic
 from worlds.maps import Map
 
 
@@ -61,3 +61,40 @@ def test_what_breaks_a_guardrail(
     hazards = judge()
     found = hazards.broken(np.array([before], np.float32), np.array([after], np.float32), step=0)
     assert tuple(kind for kind in KINDS if found[kind][0]) == broken
+
+
+def test_straight_ways_are_judged_exactly() -> None:
+    hazards = judge()  # the keep-out square reaches from (2, -2) to (6, 2), the slow one from (10, -2) to (14, 2)
+    begin = np.array([[0.0, 2.69], [0.0, 2.71], [1.0, 3.0], [1.6, -2.6], [1.5, -2.5], [4.0, 0.0]])
+    end = np.array([[9.0, 2.69], [9.0, 2.71], [1.0, -3.0], [1.6, -2.6], [1.5, -2.5], [4.0, 0.0]])
+    assert hazards.ways_touch(begin, end).tolist() == [True, False, False, False, False, True]
+    hair = np.array([[0.0, 3.0], [0.0, 3.02]])
+    assert hazards.ways_touch(hair, hair + [4.0, -4.0]).tolist() == [True, True]
+    assert hazards.ways_touch(hair - [0.1, 0.0], hair + [1.4, -0.4]).tolist() == [True, True]
+    assert not hazards.ways_touch(hair + [0, 0.5], hair + [1.0, 0.5]).any()
+    assert hazards.ways_touch(np.array([[0.0, 4.0]]), np.array([[4.0, 0.0]])).tolist() == [True]
+    slow = hazards.slow_length(np.array([[9.0, 0.0], [0, 0], [11, 1]]), np.array([[12.0, 0.0], [9, 0], [11, 1]]))
+    assert slow.tolist() == pytest.approx([2, 0, 0])
+
+
+def test_near_is_within_two_units_of_the_ball() -> None:
+    hazards, places = judge(), np.array([[-0.71, 0], [-0.69, 0], [17.0, 0], [8.0, 0]], np.float32)
+    assert hazards.near(places, 0).tolist() == [False, True, True, True]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_hazards_lie_where_ways_lead(seed: int) -> None:
+    maze = named_map("giant")
+    hazards, busy = Hazards.draw(maze, seed), traffic(maze)
+    lengths = np.linalg.norm(hazards.patrols.end - hazards.patrols.begin, axis=-1)
+    crossed = maze.cell_of((hazards.patrols.begin + hazards.patrols.end)[np.isclose(lengths, 2 * SWEEP)] / 2)
+    assert len(crossed) >= 5 and (lengths > 2.1 * SWEEP).sum() >= 3
+    assert busy[tuple(crossed.T)].mean() > busy[~maze.walls].mean()
+    for row, column in crossed:
+        beside = maze.walls[row, [column - 1, column + 1]].all(), maze.walls[[row - 1, row + 1], column].all()
+        assert sum(beside) == 1, "from wall to wall of a corridor"
+
+
+def test_traffic_counts_shortest_ways() -> None:
+    corridor = Map.parse("#####\n#...#\n#####")
+    assert traffic(corridor)[1, 1:4].tolist() == pytest.approx([5 / 9, 7 / 9, 5 / 9])

@@ -10,16 +10,18 @@ from hjepa.agent import Agent
 from hjepa.contact import Touch
 from hjepa.cost import IntrinsicCost
 from hjepa.dynamics import LevelDynamics
+from hjepa.ground import Ground
 from hjepa.guardrails import GuardrailError, KeepOut, Margins, MovingObstacles, Percept, Region, SpeedLimit
 from hjepa.known_map import map_agent
 from hjepa.pretrained import pretrained
-from hjepa.shield import Shield, anchored, calibrate
+from hjepa.shield import REST, Shield, anchored, calibrate
 from planners.base import rollout
 from worlds import collect, named_map
 
 OPEN = np.pad(np.zeros((6, 6), bool), 1, constant_values=True)
 CORNER, SIZE, BODY = (-6.0, -6.0), 4.0, 0.7
 MARGINS = Margins((0.0, *[0.02] * 5), 0.01)
+FAR_AHEAD = Margins((0.0, *[0.02] * 16), 0.01)
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +123,35 @@ def test_input_that_makes_no_sense(agent: Agent) -> None:
         Shield(agent.stack, IntrinsicCost(()), Margins())
     with pytest.raises(GuardrailError, match="may miss need 1000 windows, not 3"):
         calibrate(agent.stack, torch.zeros(3, 5, 2), torch.zeros(3, 4, 2))
+
+
+def test_it_never_goes_where_it_could_not_get_out_of_the_way(agent: Agent) -> None:
+    """Between what comes and a zone to keep out of there is room now, and none as soon as it has come."""
+    pocket = IntrinsicCost((KeepOut(region(3, 4), BODY), MovingObstacles(BODY, REST)))
+    shield, right = Shield(agent.stack, pocket, FAR_AHEAD), seen((1, 0))
+    verdict = shield(seen((8.6, 7.0)), right, moving((6.6, 7.0), (0.1, 0.0)))
+    assert verdict.settled.all() and verdict.safe.all()
+    place, kept = seen((8.6, 7.0)), None
+    for step in range(60):
+        disc = (6.6 + min(0.1 * step, 2.6), 7.0)
+        verdict = shield(place, right, moving(disc, (0.1, 0.0)), kept=kept)
+        place, kept = agent.stack.level(1).predictor(place, verdict.actions), verdict.ways
+        assert torch.linalg.vector_norm(place - seen((disc[0] + 0.1, 7.0))) > 0.5 + BODY
+        assert pocket.guardrails[0].region.distance(place) > BODY  # type: ignore[attr-defined]
+
+
+def test_predictions_are_held_to_the_ground(agent: Agent) -> None:
+    """The predictor knows no wall at y = 8; the recorded walks ended there."""
+    walked = torch.rand(20_000, 2, generator=torch.Generator().manual_seed(0)) * seen((16.0, 8.0))
+    rails, up = IntrinsicCost((MovingObstacles(BODY, REST),)), seen((0, 1))
+    free, held = (Shield(agent.stack, rails, FAR_AHEAD, ground) for ground in (None, Ground.of(walked)))
+    here, comes = seen((8.0, 7.9)), moving((8.0, 6.55), (0.0, 0.1))
+    assert torch.equal(free(here, up, comes).actions, up)
+    verdict = held(here, up, comes)
+    assert verdict.intervened.all() and verdict.actions[0, 0].abs() > 0.5
+
+
+def test_a_verdict_of_some_is_spread_over_all(agent: Agent) -> None:
+    shield = Shield(agent.stack, IntrinsicCost((MovingObstacles(BODY),)), MARGINS)
+    verdict = shield(seen((8, 8), (9, 9)), seen((1, 0), (0, 1))).spread(torch.tensor([2, 0]), 3)
+    assert verdict.actions.tolist() == [[0, 1], [0, 0], [1, 0]] and verdict.safe.tolist() == [True, False, True]
