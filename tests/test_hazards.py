@@ -70,7 +70,7 @@ def test_straight_ways_are_judged_exactly() -> None:
     assert hazards.ways_touch(begin, end).tolist() == [True, False, False, False, False, True]
     hair = np.array([[0.0, 3.0], [0.0, 3.02]])
     assert hazards.ways_touch(hair, hair + [4.0, -4.0]).tolist() == [True, True]
-    assert hazards.ways_touch(hair - [0.1, 0.0], hair + [1.4, -0.4]).tolist() == [True, True]
+    assert hazards.ways_touch(hair, np.array([[1.52, 2.5], [1.5, 2.52]])).tolist() == [True, False]
     assert not hazards.ways_touch(hair + [0, 0.5], hair + [1.0, 0.5]).any()
     assert hazards.ways_touch(np.array([[0.0, 4.0]]), np.array([[4.0, 0.0]])).tolist() == [True]
     slow = hazards.slow_length(np.array([[9.0, 0.0], [0, 0], [11, 1]]), np.array([[12.0, 0.0], [9, 0], [11, 1]]))

@@ -87,6 +87,13 @@ def _draw_hazards(ax: Axes, hazards: Hazards, theme: Theme, scale: float) -> Non
 
 def _draw_walk(ax: Axes, walk: Walk, goal: Array, theme: Theme, scale: float) -> None:
     ax.plot(*walk.trail.T, color=theme.ink, lw=1.5 * scale, alpha=0.9, zorder=2)
+    plate = {"facecolor": theme.halo, "edgecolor": "none", "alpha": 0.85, "pad": 0.8}
+    for place, steps in waits(walk.trail):
+        ax.plot(*place, marker="o", ms=9 * scale, mfc="none", mec=theme.hues[2], mew=1.8, zorder=2.6)
+        ax.annotate(
+            str(steps), (place[0], place[1]), (8, 7), textcoords="offset points",
+            fontsize=7, color=theme.ink, bbox=plate, zorder=4,
+        )  # fmt: skip
     ax.plot(
         *walk.trail[walk.stepped_in].T, ls="", marker="o", ms=3.4 * scale, mfc=theme.hues[1], mec="none", zorder=2.2
     )
@@ -95,16 +102,40 @@ def _draw_walk(ax: Axes, walk: Walk, goal: Array, theme: Theme, scale: float) ->
     ax.plot(*goal, marker="*", ms=17 * scale, mfc=theme.goal, mec=theme.ink, mew=scale, zorder=3)
 
 
+def waits(trail: Array, within: float = 0.5, least: int = 25) -> list[tuple[Array, int]]:
+    """Where an agent stayed within some world units for at least some steps: [2] places, and for how many steps in all.
+
+    Args:
+        trail: [T+1, 2] world units.
+        within: of the place where the wait began; waits no farther than twice that from each other are one.
+        least: steps.
+    """
+    found, begin = list[tuple[Array, int]](), 0
+    while begin < len(trail):
+        away = np.linalg.norm(trail[begin:] - trail[begin], axis=-1) > within
+        stay = int(away.argmax()) if away.any() else len(away)
+        if stay >= least:
+            place = trail[begin : begin + stay].mean(0)
+            if found and np.linalg.norm(place - found[-1][0]) <= 2 * within:
+                place, earlier = found.pop()
+                found.append((place, earlier + stay))
+            else:
+                found.append((place, stay))
+        begin += stay if stay >= least else 1
+    return found
+
+
 def _write_key(fig: Figure, hazards: Hazards, theme: Theme) -> None:
     handles = [
         Patch(facecolor=theme.guardrail, alpha=0.3, hatch="////", edgecolor=theme.guardrail, lw=0, label="keep out"),
         Patch(facecolor=SLOW, alpha=0.3, label=f"at most {hazards.limit:g} a step"),
-        Line2D([], [], color=theme.muted, ls=(0, (3, 2)), marker="o", ms=6, label="obstacle on patrol"),
+        Line2D([], [], color=theme.muted, ls=(0, (3, 2)), marker="o", ms=6, label="obstacle, at the start"),
         Line2D([], [], ls="", marker="x", ms=5, mec=theme.guardrail, mew=1.2, label="guardrail broken"),
         Line2D([], [], ls="", marker="o", ms=4, mfc=theme.hues[1], mec="none", label="shield stepped in"),
+        Line2D([], [], ls="", marker="o", ms=7, mfc="none", mec=theme.hues[2], mew=1.8, label="waited (steps)"),
         Line2D([], [], ls="", marker="*", ms=11, mfc=theme.goal, mec=theme.ink, label="goal"),
     ]
     fig.legend(
         handles=handles, loc="center left", bbox_to_anchor=(0, 0.5 * FOOTER / fig.get_figheight()), ncols=len(handles),
-        frameon=False, fontsize=8, columnspacing=1.2, handletextpad=0.5,
+        frameon=False, fontsize=8, columnspacing=1.0, handletextpad=0.4,
     )  # fmt: skip

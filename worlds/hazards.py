@@ -22,6 +22,7 @@ SWEEP = 1.5
 KINDS = ("keep-out", "speed limit", "moving obstacles")
 Cells = NDArray[np.bool_]
 Floats = NDArray[np.float64]
+Places = NDArray[np.floating]
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,29 +147,31 @@ class Hazards:
         position, _ = self.patrols.at(step)
         moving = np.linalg.norm(places[..., None, :] - position, axis=-1) - self.patrols.radius
         standing = self._gaps(self.keep_out | self.slow, places)
-        return np.concatenate([moving, standing], -1).min(-1, initial=np.inf) < RADIUS + within
+        return np.asarray(np.concatenate([moving, standing], -1).min(-1, initial=np.inf) < RADIUS + within)
 
-    def ways_touch(self, begin: Points, end: Points) -> Flags:
+    def ways_touch(self, begin: Places, end: Places) -> Flags:
         """[N] whether a ball that goes straight from one [N, 2] place to the other touches a keep-out cell: exact."""
-        begin, way = np.asarray(begin, np.float64), np.asarray(end, np.float64) - begin
+        start = np.asarray(begin, np.float64)
+        way = np.asarray(end, np.float64) - start
         squares = self.map.center(np.argwhere(self.keep_out))
         if not len(squares):
-            return np.zeros(len(begin), bool)
+            return np.zeros(len(start), bool)
         # A ball touches a square where its centre is in one of two crossed rectangles, or near a corner.
         corners = (squares[:, None] + HALF_CELL * np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]])).reshape(-1, 2)
         length = np.square(way).sum(-1, keepdims=True)
-        share = ((corners - begin[:, None]) * way[:, None]).sum(-1) / np.maximum(length, 1e-12)
-        nearest = begin[:, None] + share.clip(0, 1)[..., None] * way[:, None]
+        share = ((corners - start[:, None]) * way[:, None]).sum(-1) / np.maximum(length, 1e-12)
+        nearest = start[:, None] + share.clip(0, 1)[..., None] * way[:, None]
         touched = (np.linalg.norm(nearest - corners, axis=-1) < RADIUS).any(-1)
         for grown in ((RADIUS, 0.0), (0.0, RADIUS)):
-            entering, leaving = _spans(begin, way, squares, HALF_CELL + np.array(grown))
+            entering, leaving = _spans(start, way, squares, HALF_CELL + np.array(grown))
             touched |= (entering < leaving).any(-1)
         return touched
 
-    def slow_length(self, begin: Points, end: Points) -> Floats:
+    def slow_length(self, begin: Places, end: Places) -> Floats:
         """[N] world units that straight ways from one [N, 2] place to the other lead through slow cells."""
-        begin, way = np.asarray(begin, np.float64), np.asarray(end, np.float64) - begin
-        entering, leaving = _spans(begin, way, self.map.center(np.argwhere(self.slow)), np.full(2, HALF_CELL))
+        start = np.asarray(begin, np.float64)
+        way = np.asarray(end, np.float64) - start
+        entering, leaving = _spans(start, way, self.map.center(np.argwhere(self.slow)), np.full(2, HALF_CELL))
         return (leaving - entering).clip(min=0).sum(-1) * np.linalg.norm(way, axis=-1)
 
     def _inside(self, cells: Cells, places: Points) -> Flags:
@@ -177,7 +180,7 @@ class Hazards:
 
     def _touches(self, places: Points) -> Flags:
         """[...] balls that touch a keep-out cell."""
-        return (self._gaps(self.keep_out, places) < RADIUS).any(-1)
+        return np.asarray((self._gaps(self.keep_out, places) < RADIUS).any(-1))
 
     def _gaps(self, cells: Cells, places: Points) -> Floats:
         """[..., n] the distances of [..., 2] places to the squares of some cells, 0 inside."""
