@@ -164,11 +164,15 @@ class CostWeights:
     guardrails: float = GUARDRAIL
 
     def __post_init__(self) -> None:
-        if self.guardrails != GUARDRAIL:
-            raise GuardrailError(f"guardrails weigh {GUARDRAIL:g}, always; {self.guardrails!r} was asked for")
+        self.verify()
         for name in ("drives", "critic", "task"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"weights.{name} must not be negative, not {getattr(self, name)!r}")
+
+    def verify(self) -> None:
+        """Raises a :class:`GuardrailError` for another weight of the guardrails, however it got there."""
+        if self.guardrails != GUARDRAIL:
+            raise GuardrailError(f"guardrails weigh {GUARDRAIL:g}, always; {self.guardrails!r} was asked for")
 
 
 @final
@@ -223,6 +227,7 @@ class CostModule:
     def weighed_terms(self, states: Tensor, actions: Tensor) -> dict[str, Tensor]:
         """The same without the guardrails: what a planner minimises that puts these before any cost."""
         weights, terms = self.weights, dict[str, Tensor]()
+        weights.verify()
         if self.intrinsic.drives:
             scene = self.scene(states)
             terms = {drive.name: weights.drives * drive(scene, actions) for drive in self.intrinsic.drives}

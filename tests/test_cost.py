@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -121,6 +123,21 @@ def test_what_is_altered_behind_its_back_is_found_out_at_the_next_use(tamper: An
     for use in (cost, cost.violation, cost.terms):
         with pytest.raises(GuardrailError, match="immutable"):
             use(STATES, ACTIONS)
+
+
+def test_a_weight_that_is_altered_behind_its_back_is_found_out_at_the_next_use() -> None:
+    cost = module()
+    object.__setattr__(cost.weights, "guardrails", 0.0)
+    for use in (cost, cost.terms, cost.constrained()):
+        with pytest.raises(GuardrailError, match="guardrails weigh 1000, always; 0.0 was asked for"):
+            use(STATES, ACTIONS)
+
+
+def test_a_configuration_file_cannot_lower_it(tmp_path: Path) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text("drives = 2.0\nguardrails = 10.0\n")
+    with pytest.raises(ValueError, match="guardrails weigh 1000, always; 10.0 was asked for"):
+        from_dict(CostWeights, tomllib.loads(file.read_text()), str(file))
 
 
 def test_equal_guardrails_have_one_digest_and_others_another() -> None:
