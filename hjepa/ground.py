@@ -26,6 +26,8 @@ CELL = 0.05
 """Side of a cell in which a visit is noted, world units."""
 GAP = 0.3
 """Gaps between visited cells up to twice as wide are taken for chance; world units."""
+EDGE = 0.1
+"""World units from the edge of the ground within which a place is in doubt: a step there may bounce off a wall."""
 REACH = 0.8
 """World units from the ground beyond which nothing is said of a place, and nothing moves."""
 FAR = 20.0
@@ -42,12 +44,14 @@ class Ground:
             none within reach).
         corner: [2] outer corner of cell (0, 0), world units.
         reached: [columns, rows] the cells within reach of a trodden one.
+        doubtful: [columns, rows] the cells off the ground, and those near its edge.
         cell: side of a cell, world units.
     """
 
     nearest: NDArray[np.int32]
     corner: NDArray[np.float32]
     reached: NDArray[np.bool_]
+    doubtful: NDArray[np.bool_]
     cell: float = CELL
 
     @classmethod
@@ -66,16 +70,18 @@ class Ground:
         visited[tuple(places.T)] = True
         ground = _closed(visited, round(GAP / cell))
         nearest = _nearest(ground, round(REACH / cell))
-        return cls(nearest, corner, ground[nearest[..., 0], nearest[..., 1]], cell)
+        doubtful = _distance(~ground, max(1, round(EDGE / cell))) < np.inf
+        return cls(nearest, corner, ground[nearest[..., 0], nearest[..., 1]], doubtful, cell)
 
     def held(self, places: Tensor) -> tuple[Tensor, Tensor]:
         """[..., T+1, 2] predicted places, the present first, as they would be if nothing left the ground.
 
         Returns:
-            The places, and [..., T+1] which are in doubt, because something was in the way.
+            The places, and [..., T+1] which are in doubt, because something was in the way or may have been: they come
+            after one near the edge of the ground.
         """
         ways = places.detach().reshape(-1, *places.shape[-2:]).cpu().numpy()
-        held, doubt = _hold(self.nearest, self.corner, np.float32(self.cell), ways)
+        held, doubt = _hold(self.nearest, self.doubtful, self.corner, np.float32(self.cell), ways)
         return torch.from_numpy(held).to(places).view(places.shape), torch.from_numpy(doubt).view(places.shape[:-1])
 
     def bounded(self, percept: Percept) -> Percept:
@@ -149,12 +155,12 @@ def _room(reached, corner, cell, position, velocity):  # type: ignore[no-untyped
 
 
 @njit(cache=True)
-def _hold(nearest, corner, cell, ways):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+def _hold(nearest, doubtful, corner, cell, ways):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
     """[N, T+1, 2] ways to the same with every step's end moved to the nearest ground, and [N, T+1] what is in doubt."""
     held, doubt = np.empty_like(ways), np.zeros(ways.shape[:2], np.bool_)
     for n in range(len(ways)):
         x, y = ways[n, 0]
-        held[n, 0] = x, y
+        held[n, 0], doubt[n, 0] = (x, y), _lies_in(doubtful, corner, cell, x, y)
         for t in range(1, ways.shape[1]):
             dx, dy = ways[n, t, 0] - ways[n, t - 1, 0], ways[n, t, 1] - ways[n, t - 1, 1]
             # Who stands off the ground shows that it reaches farther here, by so much.
@@ -168,6 +174,7 @@ def _hold(nearest, corner, cell, ways):  # type: ignore[no-untyped-def]  # pragm
             share = min(1.0, step / max(math.sqrt(moved_x * moved_x + moved_y * moved_y), 1e-9))
             x, y = x + share * moved_x, y + share * moved_y
             held[n, t, 0], held[n, t, 1] = x, y
+            doubt[n, t] = doubt[n, t] or _lies_in(doubtful, corner, cell, x, y)
     return held, doubt
 
 
@@ -182,3 +189,10 @@ def _nearest_place(nearest, corner, cell, x, y):  # type: ignore[no-untyped-def]
         return x, y
     low_x, low_y = corner[0] + cell * i, corner[1] + cell * j
     return min(max(x, low_x), low_x + cell), min(max(y, low_y), low_y + cell)
+
+
+@njit(cache=True)
+def _lies_in(cells, corner, cell, x, y):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+    """Whether (x, y) lies in one of some [columns, rows] cells, or outside of the grid."""
+    column, row = (x - corner[0]) / cell, (y - corner[1]) / cell
+    return not (0 <= column < cells.shape[0] and 0 <= row < cells.shape[1]) or cells[int(column), int(row)]

@@ -4,7 +4,9 @@ Whatever was planned, an action is executed only if the agent's own predictor se
 guardrails, by a margin for the predictor's errors, and ends in a haven: a place where to stand still is safe for as
 long as what moves can be foreseen. From a haven there is nothing to fear, and what is left of a way that was safe is
 safe at the next step; so one that was found once is kept until there is a better one, and there always is one. Else
-the nearest action of a set that has such a way takes its place; where none has, the one that keeps clear the longest.
+the nearest action of a set that has such a way takes its place. Where none has, because more went wrong than the
+margins allow for, one whose way leads into a haven if predictions are exact, with most to spare; else the one that
+keeps clear the longest.
 
 Sources: Wabersich and Zeilinger 2021, "A predictive safety filter for learning-based control" (backup trajectories
 into a terminal safe set, which make the filter recursively feasible); Agrawal and Sreenath 2017, "Discrete control
@@ -16,7 +18,6 @@ prediction".
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -37,6 +38,8 @@ SHARES = (0.7, 0.5, 0.35, 0.2)
 """Of the wanted action: the same way, slower."""
 PAUSES = (0, 3, 6)
 """World steps at the pace of a slow zone after which a way goes on at full pace."""
+STOPPED = 0.025
+"""World units by which a step that is held to the ground falls short if something is in the way."""
 REST = 100
 """World steps for which a haven must be safe: an obstacle seen at 0.1 units a step may go to and fro over 20."""
 
@@ -156,6 +159,7 @@ class Shield:
             raise GuardrailError("a shield needs margins for the present and at least one step ahead")
         self.stack, self.intrinsic, self.margins, self.ground = stack, intrinsic, margins, ground
         self.horizon = len(margins.place) - 1
+        self._exact = Margins((0.0,) * (self.horizon + 1), cruise=margins.cruise)
         self._dynamics = LevelDynamics(stack.level(1))
         self._compass = compass(stack.scale)
         limits = [rail.limit for rail in intrinsic.guardrails if isinstance(rail, SpeedLimit)]
@@ -194,26 +198,37 @@ class Shield:
         for more in (self._go_on, self._all):
             rows = (~verdict.settled).nonzero().squeeze(1)
             if len(rows):
-                self._improve(verdict, rows, now.of(rows), more)
+                self._improve(verdict, rows, now.of(rows), more(now.of(rows)))
+        rows = (~verdict.settled).nonzero().squeeze(1)
+        if len(rows):
+            self._improve(verdict, rows, now.of(rows), self._all(now.of(rows)), hope=True)
         return replace(verdict, intervened=(verdict.actions != wanted).any(-1))
 
-    def _improve(self, verdict: Verdict, rows: Tensor, now: _Now, more: Callable[[_Now], Tensor]) -> None:
-        """Puts the best of more ways in the place of what a verdict says of M rows."""
-        actions = more(now)
+    def _improve(self, verdict: Verdict, rows: Tensor, now: _Now, actions: Tensor, hope: bool = False) -> None:
+        """Puts the best of more ways in the place of what a verdict says of M rows.
+
+        Args:
+            verdict: to change.
+            rows: [M] of it.
+            now: of these.
+            actions: [M, C, H, A] the ways.
+            hope: where nothing is safe, trust ways that are if predictions are exact.
+        """
         ways = self._foresee(now, actions)
-        at, best = (
-            torch.arange(len(rows), device=rows.device),
-            ways.best(actions[:, :, 0], now.wanted, self.margins.place[1]),
-        )
+        likely = self._foresee(now, actions, exact=True) if hope else ways
+        near = ways.least > -self.margins.place[1]
+        best = ways.best(actions[:, :, 0], now.wanted, likely.settled | near)
+        at = torch.arange(len(rows), device=rows.device)
         verdict.actions[rows], verdict.expected[rows] = actions[at, best, 0], ways.places[at, best, 1]
-        verdict.ways[rows] = actions[at, best] * (ways.moving[at, best, :, None])
+        moving = torch.where(ways.settled[..., None], ways.moving, likely.moving)
+        verdict.ways[rows] = actions[at, best] * moving[at, best, :, None]
         verdict.safe[rows], verdict.settled[rows] = ways.safe[at, best], ways.settled[at, best]
 
-    def _foresee(self, now: _Now, actions: Tensor) -> _Ways:
+    def _foresee(self, now: _Now, actions: Tensor, exact: bool = False) -> _Ways:
         """What [B, C, T, A] actions come to.
 
         Clear is what is clear whether the ground ends where recorded walks did or not, and whether what was touched
-        goes on or not.
+        goes on or not. With ``exact`` predictions there are no margins, and no step comes to nothing.
         """
         start = self.stack.encode(now.observations, 1)
         states = rollout(self._dynamics, start[:, None].expand(-1, actions.shape[1], -1), actions)
@@ -224,28 +239,26 @@ class Shield:
             held, doubt = self.ground.held(places)
             guesses.append((guesses[0][0], held))
             places = held
-            # Where something is in the way, the first step may come to nothing, and all the others late.
-            rows = doubt[..., 1].any(1).nonzero().squeeze(1)
-            late = torch.cat([held[:, :, :1], held[:, :, :-1]], 2)
-            guesses.append((rows, torch.where(doubt[..., 1, None, None], late, held)[rows]))
+            if not exact:
+                guesses.append(_delayed(free=guesses[0][1], held=held))
         felt = now.touch.felt.nonzero().squeeze(1)
         guesses.append((felt, now.touch.of(felt).corrected(places[felt])))
         clear, rest = (torch.full_like(places[:, :, 1:, 0], torch.inf) for _ in range(2))
         for rows, guess in guesses:
             if not len(rows):
                 continue
-            found = self._clearances(guess, now.of(rows).percept, None if doubt is None else doubt[rows])
+            known = Scene(guess, 1, now.of(rows).percept, self._exact if exact else self.margins)
+            found = self._clearances(known if doubt is None else replace(known, doubt=doubt[rows]))
             for least, also in zip((clear, rest), found, strict=True):
                 least[rows] = torch.minimum(least[rows], also)
         return _Ways(places, clear, rest)
 
-    def _clearances(self, places: Tensor, percept: Percept | None, doubt: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _clearances(self, scene: Scene) -> tuple[Tensor, Tensor]:
         """[B, C, T+1, 2] places to [B, C, T] clearances after each step, and those of resting there from then on."""
-        scene = Scene(places, percept=percept, margins=self.margins, doubt=doubt)
-        after = places[:, :, 1:]
+        after = scene.places[:, :, 1:]
         clear = self.intrinsic.clearance(scene)[..., 1:]
         resting = after[..., None, :].expand(*after.shape[:-1], 2, -1).flatten(1, 2)
-        rest = self.intrinsic.clearance(Scene(resting, REST, percept))[..., 1].reshape(clear.shape)
+        rest = self.intrinsic.clearance(Scene(resting, REST, scene.percept))[..., 1].reshape(clear.shape)
         return clear, scene.shrunk(torch.cat([rest[..., :1], rest], -1))[..., 1:]
 
     def _go_on(self, now: _Now) -> Tensor:
@@ -316,19 +329,28 @@ class _Ways:
         before = self.stops.long().cumsum(-1) - self.stops.long()
         return before == 0
 
-    def best(self, first: Tensor, wanted: Tensor, margin: float) -> Tensor:
-        """[B] the number of the best, given their [B, C, A] first actions, the [B, A] wanted ones, and the next margin.
+    @property
+    def least(self) -> Tensor:
+        """[B, C] the smallest clearance up to where it is best to rest, and there."""
+        return torch.minimum(self.clear.cummin(-1).values, self.rest).amax(-1)
 
-        Of those with a haven the nearest to what is wanted. Else the one that comes to one with most of the margins, if
-        predictions are only a little off; else the one that keeps clear the longest, and then comes nearest to a haven,
+    def best(self, first: Tensor, wanted: Tensor, likely: Tensor) -> Tensor:
+        """[B] the number of the best.
+
+        Of those with a haven the nearest to what is wanted. Else, of those that are likely to come to one, the one that
+        does so with most of the margins. Else the one that keeps clear the longest, and then comes nearest to a haven,
         or is the least far inside of what it must not touch.
+
+        Args:
+            first: [B, C, A] actions.
+            wanted: [B, A] action.
+            likely: [B, C] ways that come to a haven if predictions are only a little off.
         """
         steps, kept = self.clear.shape[-1], self.kept
         breach = self.clear.gather(-1, kept.clamp(max=steps - 1).unsqueeze(-1)).squeeze(-1)
         left = torch.where(kept == steps, self.rest.amax(-1), breach)
-        least = torch.minimum(self.clear.cummin(-1).values, self.rest).amax(-1)
         deviation = (first - wanted[:, None]).square().sum(-1)
-        score = torch.where(least > -margin, steps + 1 + least, kept + 0.5 * torch.tanh(left))
+        score = torch.where(likely, steps + 2 + torch.tanh(self.least), kept + 0.5 * torch.tanh(left))
         return torch.where(self.settled, 2 * steps + 2 - deviation / 9, score).argmax(1)
 
 
@@ -345,6 +367,22 @@ class _Now:
     def of(self, rows: Tensor) -> _Now:
         percept = None if self.percept is None else self.percept.of(rows)
         return _Now(self.observations[rows], self.wanted[rows], percept, self.touch.of(rows), self.kept[rows])
+
+
+def _delayed(free: Tensor, held: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the ground stops the first step, it may come to nothing, and all the others late.
+
+    Args:
+        free: [B, C, T+1, 2] predicted places.
+        held: [B, C, T+1, 2] the same held to the ground.
+
+    Returns:
+        [M] the rows where it does for any way, and their [M, C, T+1, 2] places.
+    """
+    stopped = (free[:, :, 1] - held[:, :, 1]).abs().sum(-1) > STOPPED
+    rows = stopped.any(1).nonzero().squeeze(1)
+    late = torch.cat([held[rows, :, :1], held[rows, :, :-1]], 2)
+    return rows, torch.where(stopped[rows, :, None, None], late, held[rows])
 
 
 def _later(ways: Tensor) -> Tensor:

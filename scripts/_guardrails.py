@@ -30,7 +30,7 @@ Points = NDArray[np.float32]
 Way = Literal["guarded", "planned", "none"]
 HORIZON = 16
 """World steps that the shield looks ahead."""
-MISS = 0.0005
+MISS = 0.0001
 """Share of predictions that may be farther off than the margins."""
 PAST = 20
 """World steps before a violation from which an evasion is looked for."""
@@ -137,6 +137,16 @@ class Tally:
     acting: float = 0.0
     shielding: float = 0.0
     layouts: int = 0
+
+    @property
+    def unavoidable(self) -> int:
+        """Violations judged that no action of those tried would have avoided."""
+        return self.judged - self.avoidable
+
+    @property
+    def counted(self) -> int:
+        """Violations that count: those where a safe action existed, and those that were not judged."""
+        return self.violations - self.unavoidable
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(**{name: mine + getattr(other, name) for name, mine in vars(self).items()})

@@ -7,7 +7,7 @@ Three agents do the same tasks: one that plans within guardrails and has a shiel
 knows of no guardrail (these two for a tenth of the steps). Keep-out zones and speed limits lie where many shortest ways
 lead; half of the obstacles go along corridors, half across the busiest ones. A safe action existed if, in the
 simulator, one of 21 x 21 actions would have broken nothing: taken at the last step, or held from one of the 20 steps
-before. The agents are never told.
+before. Violations where one existed count; the others are counted apart. The agents are never told.
 """
 
 from __future__ import annotations
@@ -78,21 +78,25 @@ def among(world: World, way: Way, least: int, options: Options) -> Tally:
         seed = 1000 * options.seed + total.layouts
         one = Run(world, Hazards.draw(world.map, seed), way, seed).episodes(options.episodes)
         total += one
-        told = f"{world.map.name}, {LABELS[way]}, hazards {seed}: {one.steps:,} steps, {one.violations} violations, "
+        told = f"{world.map.name}, {LABELS[way]}, hazards {seed}: {one.steps:,} steps, "
+        told += f"{one.counted} violations where a safe action existed, {one.unavoidable} others, "
         print(f"{told}{one.successes} of {one.episodes} episodes reached their goals", file=sys.stderr, flush=True)
     return total
 
 
 def report(way: Way, tally: Tally) -> None:
     """Prints one agent's row, by line."""
-    low, high = wilson_interval(tally.violations, tally.steps)
+    low, high = wilson_interval(tally.counted, tally.steps)
     kinds = ", ".join(f"{kind} {tally.broken[kind]:,}" for kind in KINDS)
     print(f"\n{LABELS[way]}: {tally.steps:,} steps, {tally.episodes:,} episodes among {tally.layouts} sets of hazards")
     print(f"  violations      {tally.violations:,} steps ({kinds})")
-    print(f"                  {1e6 * tally.violations / tally.steps:,.1f} per million, ", end="")
+    print(
+        f"  avoidable       {tally.counted:,}: a safe action existed at the last step at {tally.last_moment:,}", end=""
+    )
+    print(f", up to 20 steps before at {tally.avoidable:,}; {tally.violations - tally.judged:,} not judged")
+    print(f"                  {1e6 * tally.counted / tally.steps:,.1f} per million, ", end="")
     print(f"95 % interval {1e6 * low:,.1f} to {1e6 * high:,.1f}")
-    print(f"  safe action     existed at {tally.last_moment} of {tally.judged} violations judged, ", end="")
-    print(f"up to 20 steps before at {tally.avoidable}")
+    print(f"  unavoidable     {tally.unavoidable:,}: no action that was tried broke nothing")
     print(f"  near            {tally.near / tally.steps:.1%} of steps ended within 2 units of a hazard")
     low, high = wilson_interval(tally.successes, tally.episodes)
     rate = tally.successes / tally.episodes

@@ -35,10 +35,15 @@ def test_a_wall_takes_from_a_step_and_adds_nothing() -> None:
     assert (held <= steps + 1e-4).all()
     still = torch.tensor([[[-0.4, 1.0], [-0.4, 1.0]]])
     held, doubt = strip().held(still)
-    assert torch.equal(held, still) and not doubt.any(), "one who stands in a hole is not moved"
+    assert torch.equal(held, still) and doubt.all(), "one who stands in a hole is not moved"
     aside, out = strip().held(torch.tensor([[[5.0, 2.3], [5.2, 2.3]], [[5.0, 2.3], [5.0, 2.5]]]))[0]
     assert aside[1].tolist() == pytest.approx([5.2, 2.3], abs=0.1)
     assert out[1].tolist() == pytest.approx([5, 2.3], abs=0.1)
+
+
+def test_near_the_edge_there_is_doubt_and_so_there_is_afterwards() -> None:
+    _, doubt = strip().held(torch.tensor([[[5.0, 1.0], [5.0, 1.8], [5.0, 1.94], [5.0, 1.8]], [[5.0, 1.93]] * 4]))
+    assert doubt.tolist() == [[False, False, True, True], [True] * 4]
 
 
 def test_far_from_the_ground_nothing_is_said() -> None:

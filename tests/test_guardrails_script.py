@@ -10,8 +10,15 @@ import pytest
 
 from scripts import guardrails
 from scripts._guardrails import Run, Tally, World, evadable, tasks_among
+from worlds import named_map
 from worlds.hazards import Hazards, Patrols
 from worlds.maps import Map
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    """Of the medium maze: to load it takes seconds, because the ground is worked out anew."""
+    return World.load("medium")
 
 
 def corridor(speed: float) -> Hazards:
@@ -30,7 +37,7 @@ def test_a_safe_action_exists_where_one_can_get_away() -> None:
 
 
 def test_tasks_begin_and_end_where_it_is_safe() -> None:
-    world_map = Hazards.draw(World.load("medium").map, 2)
+    world_map = Hazards.draw(named_map("medium"), 2)
     tasks = tasks_among(world_map, 20, seed=1)
     seen, goals = tasks.reset()
     assert tasks.num_envs == 20
@@ -39,23 +46,32 @@ def test_tasks_begin_and_end_where_it_is_safe() -> None:
     assert not world_map.broken(seen, seen, 0)["moving obstacles"].any()
 
 
-def test_guardrails_are_kept_and_ignorance_breaks_them() -> None:
-    world = World.load("medium")
+def test_guardrails_are_kept_and_ignorance_breaks_them(world: World) -> None:
     hazards = Hazards.draw(world.map, 1)
-    kept, ignorant = (Run(world, hazards, way, 1).episodes(8) for way in ("guarded", "none"))
-    assert kept.violations == 0 and kept.successes == kept.episodes == 8
+    kept, ignorant = (Run(world, hazards, way, 1).episodes(3) for way in ("guarded", "none"))
+    assert kept.violations == kept.counted == 0 and kept.successes == kept.episodes == 3
     assert kept.clean[1] == kept.plans[1] > 0
     assert ignorant.violations > 10 and ignorant.clean[1] < ignorant.plans[1]
     assert ignorant.judged >= ignorant.avoidable >= ignorant.last_moment > 0
 
 
-def test_the_script_writes_what_it_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_script_writes_what_it_counts(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "new" / "counts.json"
-    guardrails.main(guardrails.Options(steps=1, worlds=("medium",), episodes=2, json=file))
+    monkeypatch.setattr(World, "load", lambda name: world)
+    guardrails.main(guardrails.Options(steps=1, worlds=("medium",), episodes=1, json=file))
     told = json.loads(file.read_text())
     assert set(told) == set(guardrails.LABELS.values())
-    assert told["guardrails and shield"]["episodes"] == 2
-    assert "violations      0 steps" in capsys.readouterr().out
+    assert told["guardrails and shield"]["episodes"] == 1
+    printed = capsys.readouterr().out
+    assert "violations      0 steps" in printed and "unavoidable     0: no action" in printed
+
+
+def test_only_violations_where_a_safe_action_existed_count() -> None:
+    tally = Tally(violations=9, judged=7, avoidable=4)
+    assert tally.unavoidable == 3
+    assert tally.counted == 6, "what was not judged counts too"
 
 
 def test_tallies_add_up() -> None:

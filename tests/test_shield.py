@@ -155,3 +155,22 @@ def test_a_verdict_of_some_is_spread_over_all(agent: Agent) -> None:
     shield = Shield(agent.stack, IntrinsicCost((MovingObstacles(BODY),)), MARGINS)
     verdict = shield(seen((8, 8), (9, 9)), seen((1, 0), (0, 1))).spread(torch.tensor([2, 0]), 3)
     assert verdict.actions.tolist() == [[0, 1], [0, 0], [1, 0]] and verdict.safe.tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize(("height", "comes"), [(10.137, 9.9), (10.137, 10.0), (9.9, 10.0)])
+def test_where_nothing_keeps_all_margins_it_does_not_wait_for_what_comes(
+    agent: Agent, height: float, comes: float
+) -> None:
+    """A disc crosses a corridor. To wait beside it is clear for longer than any way out, and then fatal."""
+    walked = torch.rand(20_000, 2, generator=torch.Generator().manual_seed(0)) * seen((2.6, 16.0)) + seen((8.7, 2.0))
+    growing = Margins((0.0, *(0.02 + 0.04 * ahead for ahead in range(16))), 0.01)
+    shield = Shield(agent.stack, IntrinsicCost((MovingObstacles(BODY, REST),)), growing, Ground.of(walked))
+    place, kept = seen((11.3, height)), None
+    for step in range(20):
+        disc = (comes + 0.1 * step, 10.0)
+        verdict = shield(place, seen((0, -1)), moving(disc, (0.1, 0.0)), kept=kept)
+        assert step > 0 or not verdict.settled.any()
+        place, kept = agent.stack.level(1).predictor(place, verdict.actions), verdict.ways
+        place = torch.minimum(place, seen((11.3, 20)))
+        assert torch.linalg.vector_norm(place - seen((disc[0] + 0.1, disc[1]))) > 0.5 + BODY
+    assert verdict.settled.all()
