@@ -6,15 +6,18 @@ and what it pays, ``E(y) = time(y) + sum_t c(y_t)``, in world steps, and the los
 ways ``Y`` of its task is the negative log-likelihood (LeCun et al., "A Tutorial on Energy-Based Learning", 2006,
 equation 12) ``E(y*) + T log sum_{y in Y} exp(-E(y) / T)``. That is maximum-entropy inverse reinforcement learning
 (Ziebart et al., 2008, equation 2) with the partition function taken over planned trajectories (Finn et al., "Guided
-Cost Learning", 2016, equation 1). As in maximum margin planning (Ratliff et al., 2006) a way has to be the worse the
-more it differs: its energy counts as lower by a margin for every step that it spends where the demonstration does not.
+Cost Learning", 2016, equation 1). As in maximum margin planning (Ratliff et al., 2006) the ways are looked for that are
+cheap although they differ from the demonstration: the agent's best way alone would teach it to dodge, and no more. And
+they have to be the worse the more they differ, where a margin is set.
+
+A cost of places is simpler than one of motions. Which of them explains the demonstrations is decided on some that are
+held out: by how much of the agent's ways lies elsewhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import final
 
 import numpy as np
 import torch
@@ -23,17 +26,18 @@ from torch import Tensor
 
 from hjepa.agent import Agent
 from hjepa.preference import Bumps, Preference, PreferenceError, embed, in_motion, paced
-from hjepa.zones import priced
-from planners.landmarks import LandmarkPlanner, Query, Target
+from hjepa.roads import LEVEL, Roads
 from planners.neighbors import NeighborIndex
 
 Floats = NDArray[np.float32]
 
-LEVEL = 2
-"""The level whose landmarks say how the agent would have gone: the finest that knows a way round a wall."""
 SAME = 1.0
-"""Two ways whose occupancies differ by less than so many world steps are one."""
+"""Two ways are the same at a bump where their occupancies differ by less than so many world steps."""
 LEARNING_RATE = 0.3
+LIKE, NEAR = 1 / 3, 1 / 2
+"""Leeways (see :class:`hjepa.roads.Roads`): of ways that a demonstration is held against, and of held-out ones."""
+HELD_OUT = 4
+"""Every how-manieth demonstration is held out."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class PreferenceConfig:
         rounds: times that the agent is asked for its ways, each time with what was learned so far.
         steps: of gradient descent per round.
         temperature: world steps by which a demonstrator may be worse than the best, give or take.
+        contrary: world steps that a step where the demonstration passes counts more when ways are looked for.
         margin: world steps by which a way has to be worse than a demonstration, for each step that it spends elsewhere.
         observed: weight of the energy that observed trajectories are given, beside the contrast.
         sparsity: what each unit of a bump's height costs (an L1 penalty), world steps: without evidence there is none.
@@ -61,6 +66,7 @@ class PreferenceConfig:
     rounds: int = 10
     steps: int = 60
     temperature: float = 5.0
+    contrary: float = 3.0
     margin: float = 3.0
     observed: float = 0.5
     sparsity: float = 0.0005
@@ -70,38 +76,62 @@ class PreferenceConfig:
         for name in ("spacing", "reach", "part", "rounds", "steps", "temperature", "most"):
             if not getattr(self, name) > 0:
                 raise PreferenceError(f"{name} must be positive, not {getattr(self, name)!r}")
-        for name in ("sparsity", "observed", "margin"):
+        for name in ("sparsity", "observed", "contrary", "margin"):
             if not getattr(self, name) >= 0:
                 raise PreferenceError(f"{name} must be 0 or more, not {getattr(self, name)!r}")
 
 
-PLACES = PreferenceConfig(spacing=0.3, motions=False, part=80, steps=100, temperature=20.0, margin=0.0, sparsity=0.003)
-"""For tastes that are about places alone, whichever way one goes: fewer bumps to learn, and longer detours to compare.
-The defaults are for tastes about headings."""
+MOTIONS = PreferenceConfig()
+"""For tastes about headings. A margin, since time tells little about which side of a corridor to take."""
+PLACES = PreferenceConfig(motions=False, part=80, margin=0.0)
+"""For tastes about places, whichever way one goes: longer parts, since what is kept away from may be gone round."""
 
 
 def learn_preference(
-    agent: Agent, demonstrations: Sequence[Floats], config: PreferenceConfig = PreferenceConfig()
+    agent: Agent, demonstrations: Sequence[Floats], settings: Sequence[PreferenceConfig] = (PLACES, MOTIONS)
 ) -> Preference:
     """Learns what a demonstrator keeps away from.
 
     Args:
         agent: who asks; its model and landmarks stay as they are.
         demonstrations: [T, O] what was observed on the way, one array per demonstration.
-        config: how.
+        settings: how; the simplest first. Of several the one counts that leads the agent where held-out demonstrations
+            pass; it then learns from all of them. From fewer than eight demonstrations, the last one learns.
 
     Raises:
         PreferenceError: for an agent without landmarks, and for demonstrations that are none.
     """
     _check(agent, demonstrations)
-    with torch.no_grad():
-        learner = _Learner(agent, demonstrations, config)
+    shown = [paced(agent.stack, one) for one in demonstrations]
+    best = settings[-1]
+    if len(settings) > 1 and len(shown) >= 2 * HELD_OUT:
+        best = min(settings, key=lambda config: held_out_error(agent, shown, config))
+    return _learned(agent, shown, best).preference()
+
+
+def held_out_error(agent: Agent, shown: Sequence[Tensor], config: PreferenceConfig) -> float:
+    """The share of its time that the agent, having learned from the others, is not where held-out demonstrations pass.
+
+    Args:
+        agent: who learns.
+        shown: [T, O] demonstrations, paced.
+        config: how; half of the rounds do, to compare.
+    """
+    rest = [one for number, one in enumerate(shown) if number % HELD_OUT]
+    learner = _learned(agent, rest, replace(config, rounds=max(1, config.rounds // 2)))
+    ways = Roads(agent, shown[::HELD_OUT], learner.bumps, NEAR).fresh(learner.weights)
+    return 1.0 if ways is None else float(ways.elsewhere.sum() / ways.time.sum())
+
+
+def _learned(agent: Agent, shown: Sequence[Tensor], config: PreferenceConfig) -> _Learner:
+    """Asks and learns by turns, until there is nothing new to ask."""
+    learner = _Learner(agent, shown, config)
     for _ in range(config.rounds):
         fresh = learner.compare()
         learner.fit()
         if not fresh:
             break
-    return learner.preference()
+    return learner
 
 
 def _check(agent: Agent, demonstrations: Sequence[Floats]) -> None:
@@ -122,45 +152,35 @@ class _Learner:
     """Holds the demonstrations, and the agent's own ways found so far.
 
     Attributes:
-        occupancy: [M, C] world steps that each trajectory spends at each bump, the D demonstrations first.
-        time: [M] world steps that each one takes.
-        owner: [M] the demonstration, or part of one, that each belongs to.
-        elsewhere: [M] world steps that each one spends where its demonstration does not.
-        whole: number of demonstrations, without the parts.
-        places: the [P] bumps over places, of height 1.
-        motions: the [C - P] bumps over motions.
+        whole: number of demonstrations, without their parts.
+        bumps: the [P] bumps over places and the [C - P] over motions, of height 1.
+        roads: which ways there are.
+        count: number D of demonstrations and their parts.
+        ways: the D demonstrations and parts first, and then what was found in their place.
         weights: [C] heights of the bumps, the places first.
     """
 
-    def __init__(self, agent: Agent, demonstrations: Sequence[Floats], config: PreferenceConfig) -> None:
-        self.agent, self.config, self.stack = agent, config, agent.stack
-        whole = [paced(self.stack, one) for one in demonstrations]
+    def __init__(self, agent: Agent, shown: Sequence[Tensor], config: PreferenceConfig) -> None:
+        self.agent, self.config = agent, config
         # A part of a way that is the best is the best between its own ends, and tells more about fewer places.
-        parts = [part for one in whole for part in one.split(config.part) if 2 <= len(part) < len(one)]
-        shown, self.whole = whole + parts, len(whole)
-        self.roads = Roads(agent, [(one[0].numpy(), one[-1].numpy()) for one in shown])
-        self.places, self.motions = self._bumps(whole)
-        self.weights = torch.zeros(len(self.places) + len(self.motions))
-        self.occupancy = torch.stack([self._occupancy(one) for one in shown])
-        self.time = torch.tensor([float(len(one)) for one in shown])
-        self.owner = torch.arange(len(shown))
-        self.elsewhere = torch.zeros(len(shown))
+        parts = [part for one in shown for part in one.split(config.part) if 2 <= len(part) < len(one)]
+        self.whole, self.count = len(shown), len(shown) + len(parts)
+        self.bumps = self._bumps(shown)
+        self.roads = Roads(agent, [*shown, *parts], self.bumps, LIKE)
+        self.ways = self.roads.demonstrated()
+        self.weights = torch.zeros(self.ways.occupancy.shape[1])
 
     def compare(self) -> bool:
         """Asks the agent for its ways under the present cost; whether there was a new one among them."""
-        found = [(number, way, self._occupancy(way)) for number, way in self.roads.fresh(self.preference())]
-        fresh = [(number, way, seen) for number, way, seen in found if self._is_new(number, seen)]
-        if fresh:
-            self.occupancy = torch.cat([self.occupancy, torch.stack([seen for _, _, seen in fresh])])
-            self.time = torch.cat([self.time, torch.tensor([float(len(way)) for _, way, _ in fresh])])
-            self.owner = torch.cat([self.owner, torch.tensor([number for number, _, _ in fresh])])
-            self.elsewhere = torch.cat([self.elsewhere, torch.stack([self._elsewhere(*one) for one in fresh])])
-        return bool(fresh)
+        fresh = self.roads.fresh(self.weights, self.config.contrary)
+        if fresh is not None:
+            self.ways = self.ways.joined(fresh)
+        return fresh is not None
 
     def fit(self) -> None:
         """Lowers the loss over heights that are not negative: projected gradient descent on a convex function."""
         chosen = self._accused()
-        occupancy, weights = self.occupancy[:, chosen], self.weights[chosen].requires_grad_()
+        occupancy, weights = self.ways.occupancy[:, chosen], self.weights[chosen].requires_grad_()
         optimizer = torch.optim.Adam([weights], LEARNING_RATE)
         for _ in range(self.config.steps):
             optimizer.zero_grad()
@@ -172,7 +192,7 @@ class _Learner:
 
     def _accused(self) -> Tensor:
         """Numbers of the bumps at which the agent would be longer than a demonstrator: no others can pay."""
-        longer = (self.occupancy - self.occupancy[self.owner]).amax(0)
+        longer = (self.ways.occupancy - self.ways.occupancy[self.ways.owner]).amax(0)
         return torch.nonzero(longer > SAME)[:, 0]
 
     def loss(self, occupancy: Tensor, weights: Tensor) -> Tensor:
@@ -181,29 +201,29 @@ class _Learner:
         The contrast can't tell which part of a way was kept away from; the second term can: where demonstrators were
         seen themselves, they do not mind to be.
         """
-        config, count = self.config, int(self.owner.max()) + 1
+        config, ways = self.config, self.ways
         paid = occupancy @ weights
-        energy = self.time + paid - config.margin * self.elsewhere
-        surprise = surprises(energy / config.temperature, self.owner, count).sum() / self.whole
+        energy = ways.time + paid - config.margin * ways.elsewhere
+        surprise = surprises(energy / config.temperature, ways.owner, self.count).sum() / self.whole
         observed = paid[: self.whole].mean()
         return config.temperature * surprise + config.observed * observed + config.sparsity * weights.sum()
 
     def preference(self) -> Preference:
         """What was learned."""
-        heights = self.weights.split([len(self.places), len(self.motions)])
+        heights = self.weights.split([len(bumps) for bumps in self.bumps])
         places, motions = (
             replace(bumps, weights=height).chosen(height > 1e-3)
-            for bumps, height in zip((self.places, self.motions), heights, strict=True)
+            for bumps, height in zip(self.bumps, heights, strict=True)
         )
         size = self.config.reach * _units_per_step(self.agent)
-        return Preference(self.stack, places, motions, size, self.config.most)
+        return Preference(self.agent.stack, places, motions, size, self.config.most)
 
     @torch.no_grad()
-    def _bumps(self, shown: list[Tensor]) -> tuple[Bumps, Bumps]:
+    def _bumps(self, shown: Sequence[Tensor]) -> tuple[Bumps, Bumps]:
         """Bumps of height 1 that cover what was shown, and where the agent might go."""
-        graph, reach = self.agent.graphs[LEVEL], self.config.reach
-        landmarks = embed(self.stack, torch.from_numpy(graph.observations))
-        walks = [embed(self.stack, one) for one in shown]
+        stack, graph, reach = self.agent.stack, self.agent.graphs[LEVEL], self.config.reach
+        landmarks = embed(stack, torch.from_numpy(graph.observations))
+        walks = [embed(stack, one) for one in shown]
         places = self._spread(torch.cat([*walks, landmarks]))
         if not self.config.motions:
             return places, Bumps(landmarks.new_zeros(0, 2 * landmarks.shape[1]), torch.zeros(0), reach)
@@ -217,25 +237,6 @@ class _Learner:
         net = torch.from_numpy(np.asarray(index.net(np.arange(len(points)))))
         return Bumps(points[net], torch.ones(len(net)), self.config.reach)
 
-    @torch.no_grad()
-    def _occupancy(self, trajectory: Tensor) -> Tensor:
-        """[C] world steps that a [T, O] paced trajectory spends at each bump."""
-        points = embed(self.stack, trajectory)
-        heights = [self.places.heights(points)]
-        if len(self.motions):
-            heights.append(self.motions.heights(in_motion(points, self.config.reach)))
-        return torch.cat([each.sum(0) for each in heights])
-
-    def _elsewhere(self, number: int, way: Tensor, occupancy: Tensor) -> Tensor:
-        """[] world steps that a way spends where its demonstration does not."""
-        shown = self.occupancy[number]
-        own = occupancy * (len(way) / occupancy.sum())
-        return (own - shown * (self.time[number] / shown.sum())).clamp(min=0).sum()
-
-    def _is_new(self, number: int, occupancy: Tensor) -> bool:
-        known = self.occupancy[self.owner == number]
-        return bool((known - occupancy).abs().amax(-1).amin() > SAME)
-
 
 def surprises(energy: Tensor, owner: Tensor, count: int) -> Tensor:
     """[count] negative log-likelihoods of the first trajectory of each task among all trajectories of the task.
@@ -248,49 +249,6 @@ def surprises(energy: Tensor, owner: Tensor, count: int) -> Tensor:
     lowest = torch.zeros(count).scatter_reduce(0, owner, -energy.detach(), "amax", include_self=False)
     shares = torch.exp(-energy - lowest[owner])
     return energy[:count] + lowest + torch.zeros(count).index_add(0, owner, shares).log()
-
-
-@final
-class Roads:
-    """The agent's own ways between pairs of places, through level 2's landmarks.
-
-    Args:
-        agent: whose.
-        tasks: (start, goal), both [O].
-    """
-
-    def __init__(self, agent: Agent, tasks: Sequence[tuple[Floats, Floats]]) -> None:
-        self.agent, self.stack, self.tasks = agent, agent.stack, list(tasks)
-        self.queries = [self._query(*task) for task in self.tasks]
-        self.gone: set[tuple[int, bytes]] = set()
-
-    @torch.no_grad()
-    def fresh(self, preference: Preference) -> list[tuple[int, Tensor]]:
-        """The tasks whose way under a preference was not found before, and their [T, O] ways, paced."""
-        graph = priced({LEVEL: self.agent.graphs[LEVEL]}, preference)[LEVEL]
-        planner = LandmarkPlanner(replace(graph, measure=graph.embedding))
-        ways = []
-        for number, path in enumerate(planner.paths(self.queries)):
-            landmarks = path.landmarks[path.landmarks >= 0]
-            if path.found and (number, landmarks.tobytes()) not in self.gone:
-                self.gone.add((number, landmarks.tobytes()))
-                ways.append((number, self._way(number, graph.observations[landmarks])))
-        return ways
-
-    def _way(self, number: int, between: Floats) -> Tensor:
-        start, goal = self.tasks[number]
-        return paced(self.stack, np.concatenate([start[None], between, goal[None]]), stride=1)
-
-    @torch.no_grad()
-    def _query(self, start: Floats, goal: Floats) -> Query:
-        here, there = self._points(start), self._points(goal)
-        state = self.stack.encode(torch.from_numpy(start), LEVEL).numpy()
-        return Query(state, here, Target(there[LEVEL - 1], goal=there))
-
-    def _points(self, place: Floats) -> tuple[Floats, ...]:
-        """[O] a place in the critic spaces of the levels up to :data:`LEVEL`."""
-        states = self.stack.encode_all(torch.from_numpy(place))[:LEVEL]
-        return tuple(self.stack.level(k).critic.embed(state).numpy() for k, state in enumerate(states, 1))
 
 
 def _units_per_step(agent: Agent) -> float:

@@ -59,8 +59,7 @@ class Bumps:
 
     def heights(self, points: Tensor) -> Tensor:
         """[..., E] points to the [..., C] heights of Wendland's C2 bumps there: 1 at a centre, 0 from ``reach`` on."""
-        near = torch.cdist(points, self.centres) / self.reach
-        return (1 - near).clamp(min=0).square().square() * (4 * near + 1)
+        return wendland(torch.cdist(points, self.centres) / self.reach)
 
     def chosen(self, which: Tensor) -> Bumps:
         """Those of some numbers, or [C] flags."""
@@ -161,6 +160,11 @@ class Preference:
         if len(self.motions):
             cost = cost + self.motions(in_motion(points, self.motions.reach))
         return cost.clamp(max=self.most)
+
+
+def wendland(apart: Tensor) -> Tensor:
+    """[...] distances in reaches to the [...] heights of Wendland's C2 bump: 1 at its centre, 0 from its reach on."""
+    return (1 - apart).clamp(min=0).square().square() * (4 * apart + 1)
 
 
 def in_motion(points: Tensor, reach: float) -> Tensor:

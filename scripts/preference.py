@@ -4,7 +4,8 @@ Tastes: to keep left in corridors whichever way one goes, to keep out of dark ce
 what the demonstrators observed. A task is respected where the goal is reached and at most 5 % of the steps are where
 the taste would not be; the half cell around start and goal is nobody's choice, and does not count. The same is asked of
 the demonstrators (noisy ones, on the same unseen tasks), of the agent without the learned cost, and of the agent to
-which the taste was told: painted on the ground by hand.
+which the taste was told: painted on the ground by hand. That one's steps are what the taste costs an agent that knows
+it, and so what the steps of the agent that learned it are to be held against; those of the others are printed as well.
 
 python scripts/preference.py --mazes medium large --tastes left dark --episodes 200
 """
@@ -24,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from hjepa.actor import Actor
 from hjepa.agent import Agent
-from hjepa.inverse import PLACES, PreferenceConfig, learn_preference
+from hjepa.inverse import learn_preference
 from hjepa.metrics import wilson_interval
 from hjepa.preference import Preference, costs_of
 from hjepa.pretrained import pretrained
@@ -55,8 +56,6 @@ class Options:
     """How many are shown."""
     episodes: int = 100
     """Unseen tasks per row."""
-    places: bool = False
-    """Learns a cost of places alone, which can't tell left from right."""
     seed: int = 500
     """Of demonstrations; that of the tasks is one more."""
     out: Path = Path("out")
@@ -76,11 +75,12 @@ def study(agent: Agent, taste: Taste, options: Options, name: str) -> Path:
     """One taste shown to one agent: prints its rows of the table, draws, and saves what was learned."""
     begun = time.perf_counter()
     shown = demonstrations(taste, options.demonstrations, options.seed)
-    learned = learn_preference(agent, shown, PLACES if options.places else PreferenceConfig())
+    learned = learn_preference(agent, shown)
     learned.save(options.out / name)
     seconds = time.perf_counter() - begun
     unseen = tasks_of(taste, options.episodes, options.seed + 1)
-    print(f"{taste.map.name} maze, {taste.name}: {len(shown)} demonstrations, learned in {seconds:.0f} s;")
+    what = "motions" if len(learned.motions) else "places"
+    print(f"{taste.map.name} maze, {taste.name}: {len(shown)} demonstrations, a cost of {what}, in {seconds:.0f} s;")
     print(f"  {options.episodes} unseen tasks, at least three cells long; demonstrations' seed {options.seed}")
     walks = {"demonstrators": demonstrated(taste, unseen, options.seed + 1)}
     costs: dict[str, PlaceCost | None] = {"without": None, "learned": learned, "told": told(taste)}
