@@ -4,13 +4,14 @@ python scripts/train.py ogbench/pointmaze-giant-navigate --out runs/giant
 
 python scripts/train.py point-maze --map my-maze.txt --out runs/mine
 
+python scripts/train.py diverse-maze (from pictures; --help after it lists its own flags)
+
 Every field of the experiment is a flag below; flags go over --config, and --config over the preset of --levels.
 """
 
 from __future__ import annotations
 
 import shlex
-import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -24,15 +25,17 @@ import tyro
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from hjepa.agent import Agent, Experiment
-from hjepa.checkpoint import has_checkpoint
 from hjepa.config import to_dict, to_toml
 from hjepa.stack import Stack
 from hjepa.train import Metrics, train
 from scripts._cli import Flat, run
 from scripts._experiment import base_experiment
 from scripts._machine import Device, use_device
+from scripts._mazes_seen import TASK as SEEN
 from scripts._progress import TrainingBar, newest_metrics
+from scripts._run_folder import make_way
 from scripts._tasks import DEFAULT_TASK, Maze, Recording, Task, TaskName, make_task, record
+from scripts._train_seen import command_line as train_seen
 from viz.figures import save, training_figure
 
 COLLAPSED = 0.1  # of a component's standard deviation: healthy ones are near 1
@@ -82,7 +85,7 @@ def main(task: Task, options: Options, experiment: Experiment, command: str) -> 
     begun = time.perf_counter()
     device = use_device(options.device)
     folder = options.out or Path("runs") / f"{task.label}-seed{experiment.train.seed}"
-    resume = _make_way(folder, options)
+    resume = make_way(folder, options.resume, options.overwrite)
     (folder / "experiment.toml").write_text(to_toml(experiment), encoding="utf-8")
     data = record(task, options.data, options.rows, experiment.train.seed)
     print(f"{task.name}: {len(data.trajectories):,} rows in {data.seconds:.1f} s; {folder}", flush=True)
@@ -102,23 +105,6 @@ def main(task: Task, options: Options, experiment: Experiment, command: str) -> 
     if resume:
         card["resumed"] = "the seconds of training are those since the run was resumed"
     _finish(agent, folder)
-
-
-def _make_way(folder: Path, options: Options) -> bool:
-    """Makes the folder of the run; returns whether a checkpoint in it is to be continued from."""
-    if options.overwrite and options.resume:
-        raise ValueError("--resume continues a run and --overwrite replaces it: expected one of them")
-    if options.overwrite:
-        for name in ("checkpoint", "agent"):
-            shutil.rmtree(folder / name, ignore_errors=True)
-    elif has_checkpoint(folder / "agent"):
-        raise ValueError(f"{folder}: a finished run is here; --overwrite replaces it, --out names another folder")
-    elif has_checkpoint(folder / "checkpoint") and not options.resume:
-        raise ValueError(f"{folder}: an unfinished run is here; --resume continues it, --overwrite replaces it")
-    elif options.resume and not (folder / "experiment.toml").exists():
-        raise ValueError(f"{folder}: --resume finds no run here")
-    folder.mkdir(parents=True, exist_ok=True)
-    return has_checkpoint(folder / "checkpoint")
 
 
 def _card(task: Task, data: Recording, experiment: Experiment, command: str) -> dict[str, Any]:
@@ -179,7 +165,7 @@ def start(args: Sequence[str]) -> None:
     """Runs the script with its command line's arguments."""
     debug = [word for word in args if word == "--debug"]
     rest = [word for word in args if word != "--debug"]
-    run(lambda: command_line(rest), debug)
+    run(lambda: train_seen(rest) if SEEN in rest else command_line(rest), debug)
 
 
 if __name__ == "__main__":

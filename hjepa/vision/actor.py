@@ -1,0 +1,95 @@
+"""The actor that sees: looks at every frame, plans through the hierarchy, and acts, for a batch of episodes at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hjepa.vision.agent import VisionAgent
+from hjepa.vision.planning import VisionPlanning, vision_hierarchy
+from hjepa.vision.stack import states_of
+from planners.hierarchy import HierarchicalPlanner, Session
+
+Frames = NDArray[np.uint8]
+Actions = NDArray[np.float32]
+
+
+class VisionActor:
+    """Acts towards goals that it is shown. It sees frames, nothing else of the world.
+
+    Motion is what a frame shows beside the frame before it: short-term memory.
+
+    Args:
+        agent: whose stack to use.
+        levels: levels to plan with, counted from the finest; all by default.
+        config: how to plan; by default as :class:`VisionPlanning` does.
+        seed: of the planners' randomness.
+
+    Raises:
+        ValueError: for a number of levels that the agent does not have.
+
+    Attributes:
+        fresh: whether the newest action was the first of a new decision.
+    """
+
+    def __init__(
+        self, agent: VisionAgent, levels: int | None = None, config: VisionPlanning | None = None, seed: int = 0
+    ) -> None:
+        self.agent, self.stack, self.config = agent, agent.stack, config or VisionPlanning()
+        self.levels = len(agent.stack) if levels is None else levels
+        if not 1 <= self.levels <= len(agent.stack):
+            raise ValueError(f"levels must be 1 to {len(agent.stack)} for this agent, not {levels}")
+        self.generator = torch.Generator(self.stack.pace.device).manual_seed(seed)
+        self.session: Session | None = None
+        self.fresh = False
+
+    def begin(self, goals: Frames) -> None:
+        """Starts new episodes with [B, 3, H, W] pictures of their goals."""
+        self._goal_frames = goals
+        self.session = None
+        self._before: Tensor | None = None
+        self._queue: list[Actions] = []
+
+    @torch.no_grad()
+    def act(self, frames: Frames, active: NDArray[np.bool_] | None = None) -> Actions:
+        """[B, 3, H, W] frames to the [B, A] actions of one world step; plans anew every ``commit`` steps.
+
+        Args:
+            frames: what is seen now.
+            active: [B] episodes that still run.
+        """
+        features = self._features(frames)
+        places = self.stack.places(features)
+        if self.session is None:
+            self._planner, self.session = self._look_around(features)
+        self.fresh = not self._queue
+        if self.fresh:
+            before = places if self._before is None else self._before
+            state = states_of(places, before, torch.arange(len(places), device=places.device))
+            plan = self._planner.plan(
+                [state] * self.levels,
+                self.session,
+                elapsed=0.0 if self._before is None else float(self.config.commit),
+                active=active,
+                generator=self.generator,
+            )
+            actions = plan.actions[:, : self.config.commit]
+            self._queue = [action.cpu().numpy() for action in actions.unbind(1)]
+        self._before = places
+        return self._queue.pop(0)
+
+    def _look_around(self, features: Tensor) -> tuple[HierarchicalPlanner, Session]:
+        """The first look at an episode: its layout, from the first frame and the picture of the goal, and its goal."""
+        goal_features = self._features(self._goal_frames)
+        layouts = [
+            (self.stack.layouts(features, k) + self.stack.layouts(goal_features, k)) / 2
+            for k in range(1, self.levels + 1)
+        ]
+        planner = vision_hierarchy(self.agent, layouts, self.config, self.levels, self.generator)
+        goals = self.stack.places(goal_features) / self.stack.pace
+        return planner, planner.start([goals] * self.levels)
+
+    def _features(self, frames: Frames) -> Tensor:
+        return self.stack.backbone(torch.as_tensor(frames, device=self.stack.pace.device))

@@ -1,0 +1,92 @@
+"""An agent that sees: its stack, its edge classifiers, and how it was made; saved as one checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from hjepa.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from hjepa.config import from_dict, to_dict
+from hjepa.vision.reachability import Reachability
+from hjepa.vision.stack import VisionConfig, VisionStack
+from hjepa.vision.train import VisionTrainer, VisionTraining
+
+
+@dataclass(frozen=True)
+class VisionExperiment:
+    """Everything that decides what an agent that sees becomes.
+
+    Attributes:
+        stack: the shape of the H-JEPA.
+        train: how it is trained.
+    """
+
+    stack: VisionConfig = field(default_factory=VisionConfig)
+    train: VisionTraining = field(default_factory=VisionTraining)
+
+
+@dataclass(frozen=True, eq=False)
+class VisionAgent:
+    """A trained agent that sees. It remembers no layout.
+
+    Attributes:
+        stack: the H-JEPA.
+        edges: by level (as text), its edge classifier.
+        experiment: how it was made.
+        card: what it was trained on, how long it took, what it scored.
+    """
+
+    stack: VisionStack
+    edges: nn.ModuleDict
+    experiment: VisionExperiment
+    card: dict[str, Any]
+
+    @classmethod
+    def of(cls, trainer: VisionTrainer, card: dict[str, Any]) -> VisionAgent:
+        """What a finished training run has made."""
+        for network in (trainer.stack, trainer.edges):
+            network.eval().requires_grad_(False)
+        experiment = VisionExperiment(trainer.stack.config, trainer.training)
+        return cls(trainer.stack, trainer.edges, experiment, card)
+
+    def reachability(self, k: int) -> Reachability:
+        """The edge classifier of level ``k``, 2 or above."""
+        edges = self.edges[str(k)]
+        assert isinstance(edges, Reachability)
+        return edges
+
+    def save(self, folder: str | Path) -> None:
+        """Writes the agent; an interrupted write leaves the old one."""
+        meta = {"kind": "vision", "experiment": to_dict(self.experiment), "card": self.card}
+        save_checkpoint(folder, {"stack": self.stack.state_dict(), "edges": self.edges.state_dict()}, meta)
+
+    @classmethod
+    def load(cls, folder: str | Path, device: torch.device | str = "cpu") -> VisionAgent:
+        """Reads an agent.
+
+        Raises:
+            CheckpointError: where the folder holds none, or a damaged one.
+        """
+        tensors, meta = load_checkpoint(folder)
+        if meta.get("kind") != "vision":
+            raise CheckpointError(
+                f"{folder}: this is a {meta.get('kind', 'training')!r} checkpoint, no agent that sees"
+            )
+        experiment = from_dict(VisionExperiment, meta["experiment"], f"{folder}: experiment")
+        stack = VisionStack(experiment.stack)
+        edges = nn.ModuleDict(
+            {str(k): Reachability(level.channels) for k, level in enumerate(experiment.stack.levels, 1) if k > 1}
+        )
+        try:
+            stack.load_state_dict(tensors["stack"])
+            edges.load_state_dict(tensors["edges"])
+        except (KeyError, RuntimeError) as error:
+            reason = str(error).splitlines()[-1].strip()  # torch lists every misfit on a line of its own
+            raise CheckpointError(f"{folder}: the weights do not fit the experiment ({reason})") from error
+        for network in (stack, edges):
+            network.to(device).eval().requires_grad_(False)
+        return cls(stack, edges, experiment, meta["card"])

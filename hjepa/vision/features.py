@@ -1,0 +1,109 @@
+"""From frames to feature maps, and from feature maps to what moves in them and what does not."""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import embedding_bag
+
+GRID = 4
+"""Pixels of a frame in one cell of its feature map: the unit of length of all places."""
+
+
+@final
+class Backbone(nn.Module):
+    """[N, 3, H, W] frames of bytes to [N, C, H // 4, W // 4] features: three convolutions, the first one coarse.
+
+    The coarse one first is what makes it fast on a CPU. It pads by repeating the border, which looks like more wall.
+
+    Args:
+        channels: of the features, C.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, channels, kernel_size=6, stride=GRID, padding=1)
+        self.layers = nn.Sequential(
+            nn.SiLU(),
+            nn.Conv2d(channels, channels, 3, padding=1, padding_mode="replicate"),
+            nn.SiLU(),
+            nn.Conv2d(channels, channels, 3, padding=1, padding_mode="replicate"),
+            nn.SiLU(),
+        )
+
+    def forward(self, frames: Tensor) -> Tensor:
+        inputs = frames.to(self.patches.weight.dtype, memory_format=torch.channels_last) / 255 - 0.5
+        return self.layers(self.patches(inputs))
+
+
+@final
+class Attention(nn.Module):
+    """Pools a feature map where it attends to: the place of what moves, in cells of the map.
+
+    The soft argmax of one attention map (Finn et al., 2016, "Deep spatial autoencoders"), plus an offset that is read
+    where it attends: cells are coarse, places are not. Attention is standardised over the map, so that it begins with
+    what stands out: a dot that is all but lost among uniform weights would take long to be found.
+
+    Args:
+        channels: C, of the features.
+    """
+
+    SHARPNESS = 2.0
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.heads = nn.Conv2d(channels, 3, kernel_size=1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[N, C, h, w] features to [N, 2] places (x, y)."""
+        weights = self.logits(features).softmax(-1)
+        cells = grid_cells(features.shape[-2], features.shape[-1], features)
+        offset = self.heads(features)[:, 1:].tanh().flatten(2)
+        return (weights.unsqueeze(1) * (cells + offset)).sum(-1)
+
+    def logits(self, features: Tensor) -> Tensor:
+        """[N, C, h, w] features to the [N, h * w] logits of attending to each cell."""
+        attention = self.heads(features)[:, 0].flatten(1)
+        spread = attention.std(-1, keepdim=True).clamp_min(1e-4)
+        return self.SHARPNESS * (attention - attention.mean(-1, keepdim=True)) / spread
+
+
+def grid_cells(height: int, width: int, like: Tensor) -> Tensor:
+    """[2, h * w] the places (x, y) of a map's cells, row by row."""
+    rows = torch.arange(height, dtype=like.dtype, device=like.device)
+    columns = torch.arange(width, dtype=like.dtype, device=like.device)
+    y, x = torch.meshgrid(rows, columns, indexing="ij")
+    return torch.stack([x.flatten(), y.flatten()])
+
+
+def read(layouts: Tensor, numbers: Tensor, places: Tensor) -> Tensor:
+    """Reads maps at places, between cells bilinearly; beyond the border is what is at the border.
+
+    Args:
+        layouts: [M, C, h, w] maps.
+        numbers: [N] which map each row reads.
+        places: [N, R, 2] places (x, y), cells.
+
+    Returns:
+        [N, R, C] what is there; differentiable in maps and places.
+    """
+    height, width = layouts.shape[-2:]
+    table = layouts.permute(0, 2, 3, 1).reshape(-1, layouts.shape[1])
+    x, y = places[..., 0].clamp(0, width - 1), places[..., 1].clamp(0, height - 1)
+    left, top = x.detach().floor().clamp(max=width - 2), y.detach().floor().clamp(max=height - 2)
+    right_share, lower_share = x - left, y - top
+    corner = (numbers.unsqueeze(-1) * height + top.long()) * width + left.long()
+    rows = torch.stack([corner, corner + 1, corner + width, corner + width + 1], -1)
+    shares = torch.stack(
+        [
+            (1 - right_share) * (1 - lower_share),
+            right_share * (1 - lower_share),
+            (1 - right_share) * lower_share,
+            right_share * lower_share,
+        ],
+        -1,
+    )
+    bags = embedding_bag(rows.flatten(0, -2), table, per_sample_weights=shares.flatten(0, -2), mode="sum")
+    return bags.unflatten(0, places.shape[:2])

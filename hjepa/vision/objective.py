@@ -1,0 +1,131 @@
+"""What a stack over frames minimises, level by level.
+
+A level's loss is the error of its own roll-outs, relative to that of "nothing moves"; an inverse model, which makes
+places tell what was done; a hinge on how far what it attends to moves *within* an episode, as a variance over a batch
+is satisfied by walls alone, and what moves is then dropped; and for its layout, that it stays as it is during an
+episode, with VICReg against its collapse.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+from hjepa.regularizer import VICReg
+from hjepa.vision.features import GRID
+from hjepa.vision.place_level import MOTION, PLACE, PlaceLevel
+from hjepa.vision.recordings import Glimpses
+from hjepa.vision.stack import VisionStack, states_of
+
+Losses = dict[str, Tensor]
+MARGIN = 1.0
+"""Cells that what moves must move within an episode, root mean square over a batch."""
+MOTION_WEIGHT = 0.1
+"""Of errors of motions beside those of places."""
+WITHIN_WEIGHT = 2.0
+TAUGHT = 0.2
+"""Weight of what motion teaches attention, in the end: it keeps places where they are seen, and at their scale."""
+TINY = 1e-6
+"""Squared cells that are nothing."""
+LAYOUT_WEIGHT, LAYOUT_VARIANCE = 1.0, VICReg(variance=1.0, covariance=0.1)
+
+
+def perception_losses(stack: VisionStack, seen: Glimpses, ramp: float) -> Losses:
+    """The weighted losses of level 1, and of what all levels see with, by name.
+
+    Args:
+        stack: in training.
+        seen: windows of single steps.
+        ramp: 0 to 1, weight of the roll-outs: there is nothing to predict before something has been found that moves.
+    """
+    batch, times = seen.frames.shape[:2]
+    features = stack.backbone(seen.frames.flatten(0, 1))
+    places = stack.places(features).view(batch, times, 2)
+    ends = features.unflatten(0, (batch, times))[:, [0, -1]]
+    states = states_of(places[:, seen.now], places[:, seen.before], torch.arange(batch, device=places.device))
+    moving = (1 - (1 - TAUGHT) * ramp) * _motion_loss(
+        stack.attention.logits(features).unflatten(0, (batch, times)), seen.frames
+    )
+    apart = places[:, -1] - places[:, 0]  # the last frame is at any time of the episode
+    # A logarithm, as the errors below are relative: a linear hinge on small moves gives way to them.
+    within = torch.relu(math.log(MARGIN) - 0.5 * apart.square().mean(0).add(1e-8).log()).mean()
+    return {"motion": moving, "within": WITHIN_WEIGHT * within} | level_losses(
+        stack, 1, ends, states, seen.actions, ramp
+    )
+
+
+def level_losses(
+    stack: VisionStack, k: int, ends: Tensor, states: Tensor, actions: Tensor, ramp: float = 1.0
+) -> Losses:
+    """The weighted losses of level ``k``, by name.
+
+    Args:
+        stack: in training.
+        k: the level.
+        ends: [B, 2, C, h, w] features at two times of each window.
+        states: [B, n+1, 5] a stride apart.
+        actions: [B, n stride, A] the world's actions in between.
+        ramp: weight of the roll-outs.
+    """
+    level = stack.level(k)
+    layouts = stack.layouts(ends.flatten(0, 1), k).unflatten(0, (len(ends), 2))
+    macro_actions = stack.macro_actions(actions, k)
+    losses = {
+        "predict": ramp * _roll_out_loss(level, layouts[:, 0], states, macro_actions),
+        "inverse": level.config.inverse_weight * _inverse_loss(level, states, macro_actions),
+        "layout": LAYOUT_WEIGHT * _layout_loss(layouts),
+    }
+    if level.macro_action is not None:
+        losses["macro"] = level.config.macro_weight * VICReg().penalty(macro_actions.flatten(0, 1))
+    return losses
+
+
+def _motion_loss(logits: Tensor, frames: Tensor) -> Tensor:
+    """[] how far attention is from where pictures of one episode differ, nats.
+
+    They differ where what moves is, and where it was in the other picture; only the former can be seen, and is learned.
+    So an infant learns to see (Pathak et al., 2017, "Learning features by watching objects move").
+
+    Args:
+        logits: [B, U, h * w] of attending to each cell.
+        frames: [B, U, 3, H, W], the last of which is compared with the others.
+    """
+    apart = (frames[:, :-1].float() - frames[:, -1:].float()).abs().mean(2)
+    shares = avg_pool2d(apart, GRID).flatten(2)
+    shares = shares / shares.sum(-1, keepdim=True).clamp_min(1e-6)
+    return -(shares * logits[:, :-1].log_softmax(-1)).sum(-1).mean()
+
+
+def _roll_out_loss(level: PlaceLevel, layouts: Tensor, states: Tensor, macro_actions: Tensor) -> Tensor:
+    """[] the squared error of predicted places and motions, averaged over a roll-out.
+
+    In units of what standing still would come to: for places at the end of the roll-out, as single steps are shorter
+    than places are exact, to begin with. The units have gradients, too: nothing is gained by smaller moves.
+    """
+    moved = (states[:, -1, PLACE] - states[:, 0, PLACE]).square().mean()
+    pace = states[..., MOTION].square().mean()
+    if level.training:
+        step = (states[:, 1:, PLACE] - states[:, :-1, PLACE]).square().mean().detach()
+        level.note_change(torch.stack([step, pace.detach()]))
+    state, total = states[:, 0], states.new_zeros(())
+    for t in range(macro_actions.shape[1]):
+        state = level(layouts, state, macro_actions[:, t])
+        apart = (state - states[:, t + 1]).square()
+        total = (
+            total + apart[:, PLACE].mean() / (moved + TINY) + MOTION_WEIGHT * apart[:, MOTION].mean() / (pace + TINY)
+        )
+    return total / macro_actions.shape[1]
+
+
+def _inverse_loss(level: PlaceLevel, states: Tensor, macro_actions: Tensor) -> Tensor:
+    done = macro_actions if level.macro_action is None else macro_actions.detach()
+    return (level.invert_actions(states[:, :-1], states[:, 1:]) - done).square().mean()
+
+
+def _layout_loss(layouts: Tensor) -> Tensor:
+    """[B, 2, C, h, w] layouts at two times of an episode."""
+    rows = layouts.permute(0, 1, 3, 4, 2).flatten(2, 3)
+    return (rows[:, 0] - rows[:, 1]).square().mean() + LAYOUT_VARIANCE.penalty(rows.flatten(0, 2))

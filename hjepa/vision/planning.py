@@ -1,0 +1,135 @@
+"""Puts a hierarchy together that plans through predicted places alone: no landmarks, as no layout was ever seen before.
+
+Distances are straight lines at the fastest pace that was recorded: as an estimate of what is still to go they are never
+too high (A* needs no more), and level 1's subgoals are so near that nothing is in the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hjepa.vision.agent import VisionAgent
+from hjepa.vision.place_level import LAYOUT, PLACE, STATE, PlaceLevel
+from hjepa.vision.ways import Edges, WayPlanner
+from planners.astar import LatentAStar
+from planners.base import Box, Discrete
+from planners.hierarchy import Controller, HierarchicalPlanner, PlanningLevel
+from planners.sampling import MPPI
+
+
+@dataclass(frozen=True)
+class VisionPlanning:
+    """How an agent that sees plans.
+
+    Attributes:
+        commit: world steps for which a decision is followed before the next one.
+        horizon: world steps that level 1 looks ahead.
+        samples: candidates of level 1 per round.
+        iterations: rounds of level 1.
+        hold: world steps for which level 1 holds an action within its plan.
+        lookahead: how far along its path level 2 puts the subgoal, in its strides.
+        patience: strides without progress after which a level plans again.
+        off_path: strides away from its path at which a level plans again.
+        doubt: logit below which an edge is none.
+        caution: strides that an edge costs more for each nat that it is doubted.
+        near: cells of the feature map within which two places are the same, when a way is refused.
+        resolution: cells of the feature map within which a search tells no states apart.
+        weight: of the estimate of what is still to go.
+        expansions: most nodes that a search expands.
+    """
+
+    commit: int = 5
+    horizon: int = 10
+    samples: int = 128
+    iterations: int = 3
+    hold: int = 2
+    lookahead: float = 1.2
+    patience: float = 3.0
+    off_path: float = 2.0
+    doubt: float = -2.0
+    caution: float = 1.0
+    near: float = 1.0
+    resolution: float = 1.0
+    weight: float = 1.5
+    expansions: int = 1500
+
+
+@dataclass(frozen=True)
+class LayoutDynamics:
+    """A level's predictor among the layouts that are seen now.
+
+    Attributes:
+        level: whose predictor steps.
+        layouts: [M, C, h, w].
+        actions: of the world (level 1), or numbers of codes.
+        strongest: largest norm of an action of the world that was recorded; longer ones are shortened to it.
+    """
+
+    level: PlaceLevel
+    layouts: Tensor
+    actions: Box | Discrete
+    strongest: float
+
+    def step(self, state: Tensor, action: Tensor) -> Tensor:
+        """[..., 5] states and [..., A] actions, or [...] numbers of codes, to the [..., 5] predicted states."""
+        if isinstance(self.actions, Discrete):
+            return self.level(self.layouts, state, self.level.codebook[action])
+        norm = torch.linalg.vector_norm(action, dim=-1, keepdim=True)
+        return self.level(self.layouts, state, action * (self.strongest / norm.clamp_min(self.strongest)))
+
+
+def vision_hierarchy(
+    agent: VisionAgent, layouts: list[Tensor], config: VisionPlanning, levels: int, generator: torch.Generator
+) -> HierarchicalPlanner:
+    """The hierarchical planner of the lowest ``levels`` levels, among the layouts that are seen now.
+
+    Args:
+        agent: whose levels.
+        layouts: for every level, [M, C_k, h, w].
+        config: how they plan.
+        levels: how many.
+        generator: of the planners above level 1.
+    """
+    ones = torch.ones(agent.stack.config.action_dim, device=generator.device)
+    embed = _world_steps(agent.stack.pace)
+    controller = Controller(
+        planner=MPPI(horizon=config.horizon, samples=config.samples, iterations=config.iterations, hold=config.hold),
+        dynamics=LayoutDynamics(agent.stack.level(1), layouts[0], Box(-ones, ones), float(agent.stack.strongest)),
+        embed=embed,
+        measure=embed,
+    )
+    above = [_level(agent, layouts[k - 1], config, k, generator) for k in range(2, levels + 1)]
+    return HierarchicalPlanner(controller, above)
+
+
+def _level(
+    agent: VisionAgent, layouts: Tensor, config: VisionPlanning, k: int, generator: torch.Generator
+) -> PlanningLevel:
+    level, embed = agent.stack.level(k), _world_steps(agent.stack.pace)
+    stride, sizes = level.config.stride, [1e6] * STATE  # motion is not told apart: places are expanded once
+    sizes[PLACE], sizes[LAYOUT] = [config.resolution] * 2, 0.5
+    planner = WayPlanner(
+        LatentAStar(resolution=tuple(sizes), weight=config.weight, max_expansions=config.expansions),
+        LayoutDynamics(level, layouts, Discrete(len(level.codebook)), 1.0),
+        len(level.codebook),
+        Edges(agent.reachability(k), layouts, stride, config.doubt, config.caution, config.near),
+        agent.stack.pace,
+        tolerance=0.6 * stride,
+        generator=generator,
+    )
+    return PlanningLevel(
+        planner,
+        embed,
+        lookahead=(config.lookahead if k == 2 else 1.0) * stride,
+        patience=config.patience * stride,
+        off_path=config.off_path * stride,
+    )
+
+
+def _world_steps(pace: Tensor) -> Callable[[Tensor], Tensor]:
+    """States to places whose distances are world steps at a pace, cells per world step."""
+    return lambda states: states[..., PLACE] / pace

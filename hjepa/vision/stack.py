@@ -1,0 +1,95 @@
+"""The stack over frames: one backbone, one attention that finds what moves, and levels with layouts of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from hjepa.vision.features import Attention, Backbone
+from hjepa.vision.place_level import PlaceConfig, PlaceLevel
+
+
+@dataclass(frozen=True)
+class VisionConfig:
+    """The shape of a stack over frames.
+
+    Attributes:
+        channels: of the feature map.
+        action_dim: A, components of the world's action.
+        levels: the finest first.
+    """
+
+    channels: int = 16
+    action_dim: int = 2
+    levels: tuple[PlaceConfig, ...] = (
+        PlaceConfig(),
+        PlaceConfig(stride=10, rollout=4, taps=5, spacing=1.5),
+    )
+
+    def __post_init__(self) -> None:
+        strides = [1, *(level.stride for level in self.levels)]
+        for k, (below, own) in enumerate(zip(strides, strides[1:], strict=False), start=1):
+            if own % below or (k == 1 and own != 1) or (k > 1 and own <= below):
+                raise ValueError(f"levels: the strides must be 1 and then growing multiples, not {strides[1:]}")
+
+
+@final
+class VisionStack(nn.Module):
+    """An H-JEPA over frames.
+
+    Args:
+        config: its shape.
+
+    Attributes:
+        pace: [] cells per world step: the fastest that was recorded, over ten of them.
+        strongest: [] the largest norm of a recorded action.
+    """
+
+    pace: Tensor
+    strongest: Tensor
+
+    def __init__(self, config: VisionConfig) -> None:
+        super().__init__()
+        self.register_buffer("pace", torch.ones(()))
+        self.register_buffer("strongest", torch.ones(()))
+        self.config = config
+        self.backbone = Backbone(config.channels)
+        self.attention = Attention(config.channels)
+        self.levels = nn.ModuleList()
+        below, action = 1, config.action_dim
+        for level in config.levels:
+            ratio = level.stride // below
+            self.levels.append(PlaceLevel(level, config.channels, action, ratio))
+            below, action = level.stride, level.macro_dim if ratio > 1 else action
+
+    def __len__(self) -> int:
+        return len(self.levels)
+
+    def level(self, k: int) -> PlaceLevel:
+        """Level ``k``, counted from 1 (the finest)."""
+        level = self.levels[k - 1]
+        assert isinstance(level, PlaceLevel)
+        return level
+
+    def places(self, features: Tensor) -> Tensor:
+        """[N, C, h, w] features to the [N, 2] places of what moves, cells."""
+        return self.attention(features)
+
+    def layouts(self, features: Tensor, k: int) -> Tensor:
+        """[N, C, h, w] features to the [N, C_k, h, w] layout of level ``k``."""
+        return self.level(k).layout(features)
+
+    def macro_actions(self, actions: Tensor, k: int) -> Tensor:
+        """[..., T, A] actions of the world to the [..., T // stride, A_k] macro-actions of level ``k``."""
+        for level in range(1, k + 1):
+            actions = self.level(level).macro_actions(actions)
+        return actions
+
+
+def states_of(places: Tensor, before: Tensor, numbers: Tensor) -> Tensor:
+    """[B, ..., 2] places now and one world step before, and the [B] numbers of their layouts, to [B, ..., 5] states."""
+    column = numbers.to(places).view(-1, *[1] * (places.dim() - 1)).expand(*places.shape[:-1], 1)
+    return torch.cat([places, places - before, column], -1)

@@ -1,0 +1,219 @@
+"""Trains a stack over frames: first what all levels see with, and level 1; then, on what it sees, the levels above."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from hjepa.checkpoint import CheckpointError, flatten_optimizer, load_checkpoint, restore_optimizer, save_checkpoint
+from hjepa.macro_action import k_means
+from hjepa.vision.objective import Losses, level_losses, perception_losses
+from hjepa.vision.reachability import Reachability, reachability_loss
+from hjepa.vision.recordings import Episodes, glimpses
+from hjepa.vision.stack import VisionConfig, VisionStack
+from hjepa.vision.traces import Traces, chunk, trace
+
+Metrics = dict[str, float]
+Progress = Callable[[int, Metrics], None]
+FITTED = 2000
+"""Episodes that codebooks are fitted to."""
+SPAN = 10
+"""World steps over which the pace is measured."""
+
+
+@dataclass(frozen=True)
+class VisionTraining:
+    """How a stack over frames is trained.
+
+    Attributes:
+        seed: of weights and batches.
+        steps: gradient steps of perception and level 1.
+        batch: windows in each of them.
+        warm_up: steps until roll-outs weigh in full.
+        upper_steps: gradient steps of the levels above.
+        upper_batch: windows in each of them.
+        traced: episodes that the levels above learn from.
+        learning_rate: at the start of either phase; it falls to zero along a cosine.
+        weight_decay: of AdamW.
+        save_every: steps between two checkpoints.
+    """
+
+    seed: int = 0
+    steps: int = 2000
+    batch: int = 32
+    warm_up: int = 300
+    upper_steps: int = 1500
+    upper_batch: int = 128
+    traced: int = 3000
+    learning_rate: float = 1.5e-3
+    weight_decay: float = 1e-4
+    save_every: int = 250
+
+    @property
+    def total(self) -> int:
+        """Steps of both phases."""
+        return self.steps + self.upper_steps
+
+    def learning_rate_at(self, step: int) -> float:
+        """The learning rate of one step, from 0."""
+        done, of = (step, self.steps) if step < self.steps else (step - self.steps, self.upper_steps)
+        return 0.5 * self.learning_rate * (1 + math.cos(math.pi * done / of))
+
+
+class VisionTrainer:
+    """One run. Every step is a function of (seed, step) alone.
+
+    Args:
+        config: the stack's shape.
+        episodes: what was recorded.
+        training: how.
+    """
+
+    def __init__(self, config: VisionConfig, episodes: Episodes, training: VisionTraining) -> None:
+        device = episodes.states.device
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(training.seed)
+            self.stack = VisionStack(config).to(device)
+            edges = {str(k): Reachability(level.channels) for k, level in enumerate(config.levels, 1) if k > 1}
+            self.edges = nn.ModuleDict(edges).to(device)
+        self.episodes, self.training = episodes, training
+        self.network = nn.ModuleDict({"stack": self.stack, "edges": self.edges})
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
+        )
+        self.step = 0
+        self._traces: Traces | None = None
+
+    def update(self) -> Metrics:
+        """One gradient step; returns its losses."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.training.learning_rate_at(self.step)
+        losses = self._perception() if self.step < self.training.steps else self._upper()
+        total = torch.stack(list(losses.values())).sum()
+        self.optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimizer.step()
+        self.step += 1
+        return {"loss": float(total.detach())} | {name: float(loss.detach()) for name, loss in losses.items()}
+
+    def save(self, folder: Path, meta: dict[str, object]) -> None:
+        """Writes everything that a resumed run needs."""
+        tensors = {"network": self.network.state_dict(), "optimizer": flatten_optimizer(self.optimizer)}
+        save_checkpoint(folder, tensors, meta | {"step": self.step})
+
+    def restore(self, folder: Path, meta: dict[str, object]) -> None:
+        """Continues from :meth:`save`.
+
+        Raises:
+            CheckpointError: where there is no checkpoint, or one of another experiment.
+        """
+        tensors, saved = load_checkpoint(folder)
+        for key, value in meta.items():
+            if saved.get(key) != value:
+                raise CheckpointError(f"{folder}: cannot resume: its {key} differs from this run's; train anew")
+        self.network.load_state_dict(tensors["network"])
+        restore_optimizer(self.optimizer, tensors["optimizer"])
+        self.step = int(saved["step"])
+
+    def _perception(self) -> Losses:
+        level, how = self.stack.level(1).config, self.training
+        seen = glimpses(self.episodes, how.seed, self.step, how.batch, 1, level.rollout)
+        losses = perception_losses(self.stack, seen, min(1.0, self.step / how.warm_up))
+        return {f"{name}/1": loss for name, loss in losses.items()}
+
+    def _upper(self) -> Losses:
+        named: Losses = {}
+        generator = torch.Generator().manual_seed(self.training.seed * 1_000_003 + self.step)
+        for k in range(2, len(self.stack) + 1):
+            config = self.stack.level(k).config
+            seen = chunk(
+                self.stack, self.traces, self.training.seed, self.step, self.training.upper_batch, config.stride,
+                config.rollout,
+            )  # fmt: skip
+            losses = level_losses(self.stack, k, seen.features, seen.states, seen.actions)
+            layouts = self.stack.layouts(seen.features[:, 0], k)
+            before, after = seen.states[:, 0], seen.states[:, 1]
+            losses["edges"] = reachability_loss(self.reachability(k), layouts, before, after, generator)
+            named |= {f"{name}/{k}": loss for name, loss in losses.items()}
+        return named
+
+    def reachability(self, k: int) -> Reachability:
+        """The edge classifier of level ``k``."""
+        edges = self.edges[str(k)]
+        assert isinstance(edges, Reachability)
+        return edges
+
+    @property
+    def traces(self) -> Traces:
+        """What the trained perception makes of the episodes; found when it is first asked for."""
+        if self._traces is None:
+            self._traces = trace(self.stack, self.episodes, self.training.traced)
+        return self._traces
+
+
+@torch.no_grad()
+def fit_codes(stack: VisionStack, actions: Tensor, seed: int) -> None:
+    """Fits every upper level's codebook and box to [N, T, A] recorded actions.
+
+    Codes are far from each other, so that the rare fast ones are among them, but within the data's 2nd and 98th
+    percentiles.
+    """
+    for k in range(2, len(stack) + 1):
+        level = stack.level(k)
+        whole = actions.shape[1] // level.config.stride * level.config.stride
+        found = stack.macro_actions(actions[:, :whole], k).flatten(0, 1)
+        low, high = torch.quantile(found, torch.tensor([0.02, 0.98], device=found.device), dim=0)
+        inside = found[((found >= low) & (found <= high)).all(-1)]
+        generator = torch.Generator().manual_seed(seed + k)
+        level.codebook.copy_(k_means(inside.cpu(), level.config.codes, generator, iterations=0))
+        level.support.copy_(torch.stack([low, high]))
+
+
+@torch.no_grad()
+def fit_pace(stack: VisionStack, traces: Traces) -> None:
+    """Notes how fast what moves has been (its 99th percentile), and how strong its actions were."""
+    ahead = torch.linalg.vector_norm(traces.places[:, SPAN:] - traces.places[:, :-SPAN], dim=-1).flatten() / SPAN
+    stack.pace.copy_(torch.quantile(ahead[:: len(ahead) // 100_000 + 1], 0.99))
+    stack.strongest.copy_(torch.linalg.vector_norm(traces.episodes.actions, dim=-1).amax())
+
+
+def train_vision(
+    config: VisionConfig,
+    episodes: Episodes,
+    training: VisionTraining,
+    folder: Path,
+    meta: dict[str, object],
+    resume: bool = False,
+    progress: Progress = lambda step, metrics: None,
+) -> VisionTrainer:
+    """Trains a stack, its edge classifiers and its codebooks.
+
+    Args:
+        config: the stack's shape.
+        episodes: what was recorded.
+        training: how.
+        folder: gets ``checkpoint/``.
+        meta: kept with the checkpoint; must be the same when a run is resumed.
+        resume: continue from the checkpoint in ``folder``.
+        progress: called after every step with the step's number (from 1) and its losses.
+
+    Raises:
+        CheckpointError: where a run cannot be resumed.
+    """
+    trainer = VisionTrainer(config, episodes, training)
+    if resume:
+        trainer.restore(folder / "checkpoint", meta)
+    while trainer.step < training.total:
+        metrics = trainer.update()
+        if trainer.step % training.save_every == 0 or trainer.step == training.total:
+            trainer.save(folder / "checkpoint", meta)
+        progress(trainer.step, metrics)
+    fit_codes(trainer.stack, episodes.actions[:FITTED], training.seed)
+    fit_pace(trainer.stack, trainer.traces)
+    return trainer
