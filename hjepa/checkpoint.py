@@ -68,6 +68,23 @@ def load_checkpoint(directory: str | Path) -> tuple[dict[str, dict[str, Tensor]]
     return {name.removesuffix(_SUFFIX): safetensors.torch.load(data) for name, data in contents.items()}, meta
 
 
+def load_run(directory: str | Path, meta: Mapping[str, Any]) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
+    """Reads the checkpoint of an interrupted run, to go on with it.
+
+    Args:
+        directory: of the checkpoint.
+        meta: what the run that goes on was given.
+
+    Raises:
+        CheckpointError: where there is no checkpoint, or one of another experiment.
+    """
+    tensors, saved = load_checkpoint(directory)
+    for key, value in meta.items():
+        if saved.get(key) != value:
+            raise CheckpointError(f"{directory}: cannot resume: its {key} differs from this run's; train anew")
+    return tensors, saved
+
+
 def has_checkpoint(directory: str | Path) -> bool:
     """Whether there is a checkpoint to resume from, be it the one that an interrupted save was replacing."""
     return (_current(Path(directory).absolute()) / _MANIFEST).exists()

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from hjepa.checkpoint import CheckpointError, flatten_optimizer, load_checkpoint, restore_optimizer, save_checkpoint
+from hjepa.checkpoint import flatten_optimizer, load_run, restore_optimizer, save_checkpoint
 from hjepa.data import Trajectories, WindowSampler
 from hjepa.events import EventConfig, cut, find_events
 from hjepa.latent_fit import fit_jumps
@@ -165,10 +165,7 @@ class Trainer:
         Raises:
             CheckpointError: where there is no checkpoint, or one of another experiment.
         """
-        tensors, saved = load_checkpoint(folder)
-        for key, value in meta.items():
-            if saved.get(key) != value:
-                raise CheckpointError(f"{folder}: cannot resume: its {key} differs from this run's; train anew")
+        tensors, saved = load_run(folder, meta)
         self.stack.load_state_dict(tensors["stack"])
         self.target.load_state_dict(tensors["target"])
         restore_optimizer(self.optimizer, tensors["optimizer"])

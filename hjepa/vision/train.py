@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from hjepa.checkpoint import CheckpointError, flatten_optimizer, load_checkpoint, restore_optimizer, save_checkpoint
+from hjepa.checkpoint import flatten_optimizer, load_run, restore_optimizer, save_checkpoint
 from hjepa.macro_action import k_means
 from hjepa.vision.objective import Losses, level_losses, perception_losses
 from hjepa.vision.reachability import Reachability, reachability_loss
@@ -113,10 +113,7 @@ class VisionTrainer:
         Raises:
             CheckpointError: where there is no checkpoint, or one of another experiment.
         """
-        tensors, saved = load_checkpoint(folder)
-        for key, value in meta.items():
-            if saved.get(key) != value:
-                raise CheckpointError(f"{folder}: cannot resume: its {key} differs from this run's; train anew")
+        tensors, saved = load_run(folder, meta)
         self.network.load_state_dict(tensors["network"])
         restore_optimizer(self.optimizer, tensors["optimizer"])
         self.step = int(saved["step"])
