@@ -37,7 +37,7 @@ PACES = (1.0, 0.5, 0.25)
 SHARES = (0.7, 0.5, 0.35, 0.2)
 """Of the wanted action: the same way, slower."""
 PAUSES = (0, 3, 6)
-"""World steps at the pace of a slow zone after which a way goes on at full pace."""
+"""World steps at the pace of a slow zone after which a way goes on at full pace, or the other way round."""
 STOPPED = 0.025
 """World units by which a step that is held to the ground falls short if something is in the way."""
 REST = 100
@@ -269,11 +269,12 @@ class Shield:
         return torch.cat([*ways, now.kept[:, None]], 1)
 
     def _all(self, now: _Now) -> Tensor:
-        """[B, C, H, A] the same, and all other actions, which are held, or end at full pace."""
+        """[B, C, H, A] the same, and all other actions, which are held, or begin or end at full pace."""
         full, slow = (part.expand(len(now.wanted), -1, -1) for part in (self._compass[:DIRECTIONS], self._slow))
         slower = now.wanted[:, None] * now.wanted.new_tensor(SHARES)[:, None]
         first = torch.cat([slower, self._compass.expand(len(slower), -1, -1), slow], 1)
         ways = [self._way(slow, slow, full, pause) for pause in PAUSES]
+        ways += [self._way(full, full, slow, pause) for pause in PAUSES]
         return torch.cat([self._go_on(now), self._held_on(first, first), *ways], 1)
 
     def _held_on(self, first: Tensor, then: Tensor) -> Tensor:
