@@ -10,8 +10,8 @@ Cost Learning", 2016, equation 1). As in maximum margin planning (Ratliff et al.
 cheap although they differ from the demonstration: the agent's best way alone would teach it to dodge, and no more. And
 they have to be the worse the more they differ, where a margin is set.
 
-A cost of places is simpler than one of motions. Which of them explains the demonstrations is decided on some that are
-held out: by how much of the agent's ways lies elsewhere.
+A cost of places is simpler than one of motions. Whether it is enough is decided on demonstrations that are held out: by
+how much of the agent's ways lies elsewhere.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ SAME = 1.0
 LEARNING_RATE = 0.3
 LIKE, NEAR = 1 / 3, 1 / 2
 """Leeways (see :class:`hjepa.roads.Roads`): of ways that a demonstration is held against, and of held-out ones."""
+ENOUGH = 1 / 8
+"""Share of its time for which the agent may be elsewhere than held-out demonstrations pass."""
 HELD_OUT = 4
 """Every how-manieth demonstration is held out."""
 
@@ -95,18 +97,18 @@ def learn_preference(
     Args:
         agent: who asks; its model and landmarks stay as they are.
         demonstrations: [T, O] what was observed on the way, one array per demonstration.
-        settings: how; the simplest first. Of several the one counts that leads the agent where held-out demonstrations
-            pass; it then learns from all of them. From fewer than eight demonstrations, the last one learns.
+        settings: how; the simplest first. One with which the agent goes where held-out demonstrations pass, but for
+            :data:`ENOUGH`, learns from all of them; the last one does where none is that good, or there are fewer than
+            eight demonstrations.
 
     Raises:
         PreferenceError: for an agent without landmarks, and for demonstrations that are none.
     """
     _check(agent, demonstrations)
     shown = [paced(agent.stack, one) for one in demonstrations]
-    best = settings[-1]
-    if len(settings) > 1 and len(shown) >= 2 * HELD_OUT:
-        best = min(settings, key=lambda config: held_out_error(agent, shown, config))
-    return _learned(agent, shown, best).preference()
+    simpler = settings[:-1] if len(shown) >= 2 * HELD_OUT else ()
+    good = (config for config in simpler if held_out_error(agent, shown, config) < ENOUGH)
+    return _learned(agent, shown, next(good, settings[-1])).preference()
 
 
 def held_out_error(agent: Agent, shown: Sequence[Tensor], config: PreferenceConfig) -> float:
