@@ -58,10 +58,11 @@ class PreferenceConfig:
         margin: world steps by which a way has to be worse than a demonstration, for each step that it spends elsewhere.
         observed: weight of the energy that observed trajectories are given, beside the contrast.
         sparsity: what each unit of a bump's height costs (an L1 penalty), world steps: without evidence there is none.
+        strength: share of the learned heights that is planned with: a margin makes them higher than a plan needs.
         most: highest cost, world steps per world step.
     """
 
-    spacing: float = 0.4
+    spacing: float = 0.3
     reach: float = 10.0
     motions: bool = True
     part: int = 40
@@ -72,10 +73,11 @@ class PreferenceConfig:
     margin: float = 3.0
     observed: float = 0.5
     sparsity: float = 0.0005
+    strength: float = 0.5
     most: float = 30.0
 
     def __post_init__(self) -> None:
-        for name in ("spacing", "reach", "part", "rounds", "steps", "temperature", "most"):
+        for name in ("spacing", "reach", "part", "rounds", "steps", "temperature", "strength", "most"):
             if not getattr(self, name) > 0:
                 raise PreferenceError(f"{name} must be positive, not {getattr(self, name)!r}")
         for name in ("sparsity", "observed", "contrary", "margin"):
@@ -85,7 +87,7 @@ class PreferenceConfig:
 
 MOTIONS = PreferenceConfig()
 """For tastes about headings. A margin, since time tells little about which side of a corridor to take."""
-PLACES = PreferenceConfig(motions=False, part=80, margin=0.0)
+PLACES = PreferenceConfig(spacing=0.4, motions=False, part=80, margin=0.0, strength=1.0)
 """For tastes about places, whichever way one goes: longer parts, since what is kept away from may be gone round."""
 
 
@@ -212,7 +214,7 @@ class _Learner:
 
     def preference(self) -> Preference:
         """What was learned."""
-        heights = self.weights.split([len(bumps) for bumps in self.bumps])
+        heights = (self.config.strength * self.weights).split([len(bumps) for bumps in self.bumps])
         places, motions = (
             replace(bumps, weights=height).chosen(height > 1e-3)
             for bumps, height in zip(self.bumps, heights, strict=True)
