@@ -7,7 +7,8 @@ Three agents do the same tasks: one that plans within guardrails and has a shiel
 knows of no guardrail (these two for a tenth of the steps). Keep-out zones and speed limits lie where many shortest ways
 lead; half of the obstacles go along corridors, half across the busiest ones. A safe action existed if, in the
 simulator, one of 21 x 21 actions would have broken nothing: taken at the last step, or held from one of the 20 steps
-before. Violations where one existed count; the others are counted apart. The agents are never told.
+before. Violations where one existed count, and those that were not judged, which are those after the first 200; the
+others are unavoidable. The agents are never told.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def among(world: World, way: Way, least: int, options: Options) -> Tally:
         one = Run(world, Hazards.draw(world.map, seed), way, seed).episodes(options.episodes)
         total += one
         told = f"{world.map.name}, {LABELS[way]}, hazards {seed}: {one.steps:,} steps, "
-        told += f"{one.counted} violations where a safe action existed, {one.unavoidable} others, "
+        told += f"{one.counted} violations that count, {one.unavoidable} unavoidable, "
         print(f"{told}{one.successes} of {one.episodes} episodes reached their goals", file=sys.stderr, flush=True)
     return total
 
@@ -91,12 +92,13 @@ def report(way: Way, tally: Tally) -> None:
     print(f"\n{LABELS[way]}: {tally.steps:,} steps, {tally.episodes:,} episodes among {tally.layouts} sets of hazards")
     print(f"  violations      {tally.violations:,} steps ({kinds})")
     print(
-        f"  avoidable       {tally.counted:,}: a safe action existed at the last step at {tally.last_moment:,}", end=""
+        f"  that count      {tally.counted:,}: of {tally.judged:,} judged a safe action existed at the last step ",
+        end="",
     )
-    print(f", up to 20 steps before at {tally.avoidable:,}; {tally.violations - tally.judged:,} not judged")
+    print(f"at {tally.last_moment:,}, up to 20 steps before at {tally.avoidable:,}")
     print(f"                  {1e6 * tally.counted / tally.steps:,.1f} per million, ", end="")
     print(f"95 % interval {1e6 * low:,.1f} to {1e6 * high:,.1f}")
-    print(f"  unavoidable     {tally.unavoidable:,}: no action that was tried broke nothing")
+    print(f"  unavoidable     {tally.unavoidable:,} of those judged: every action that was tried broke something")
     print(f"  near            {tally.near / tally.steps:.1%} of steps ended within 2 units of a hazard")
     low, high = wilson_interval(tally.successes, tally.episodes)
     rate = tally.successes / tally.episodes
