@@ -91,11 +91,8 @@ def report(way: Way, tally: Tally) -> None:
     kinds = ", ".join(f"{kind} {tally.broken[kind]:,}" for kind in KINDS)
     print(f"\n{LABELS[way]}: {tally.steps:,} steps, {tally.episodes:,} episodes among {tally.layouts} sets of hazards")
     print(f"  violations      {tally.violations:,} steps ({kinds})")
-    print(
-        f"  that count      {tally.counted:,}: of {tally.judged:,} judged a safe action existed at the last step ",
-        end="",
-    )
-    print(f"at {tally.last_moment:,}, up to 20 steps before at {tally.avoidable:,}")
+    found = f"of {tally.judged:,} judged {tally.avoidable:,} had a safe action, {tally.last_moment:,} at the last step"
+    print(f"  that count      {tally.counted:,}: {found}")
     print(f"                  {1e6 * tally.counted / tally.steps:,.1f} per million, ", end="")
     print(f"95 % interval {1e6 * low:,.1f} to {1e6 * high:,.1f}")
     print(f"  unavoidable     {tally.unavoidable:,} of those judged: every action that was tried broke something")

@@ -9,16 +9,10 @@ import numpy as np
 import pytest
 
 from scripts import guardrails
-from scripts._guardrails import Run, Tally, World, evadable, tasks_among
+from scripts._guardrails import Tally, evadable, tasks_among
 from worlds import named_map
 from worlds.hazards import Hazards, Patrols
 from worlds.maps import Map
-
-
-@pytest.fixture(scope="module")
-def world() -> World:
-    """Of the medium maze: to load it takes seconds, because the ground is worked out anew."""
-    return World.load("medium")
 
 
 def corridor(speed: float) -> Hazards:
@@ -46,24 +40,15 @@ def test_tasks_begin_and_end_where_it_is_safe() -> None:
     assert not world_map.broken(seen, seen, 0)["moving obstacles"].any()
 
 
-def test_guardrails_are_kept_and_ignorance_breaks_them(world: World) -> None:
-    hazards = Hazards.draw(world.map, 1)
-    kept, ignorant = (Run(world, hazards, way, 1).episodes(3) for way in ("guarded", "none"))
-    assert kept.violations == kept.counted == 0 and kept.successes == kept.episodes == 3
-    assert kept.clean[1] == kept.plans[1] > 0
-    assert ignorant.violations > 10 and ignorant.clean[1] < ignorant.plans[1]
-    assert ignorant.judged >= ignorant.avoidable >= ignorant.last_moment > 0
-
-
-def test_the_script_writes_what_it_counts(
-    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_guardrails_are_kept_and_ignorance_breaks_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "new" / "counts.json"
-    monkeypatch.setattr(World, "load", lambda name: world)
-    guardrails.main(guardrails.Options(steps=1, worlds=("medium",), episodes=1, json=file))
+    guardrails.main(guardrails.Options(steps=1, worlds=("medium",), episodes=2, json=file))
     told = json.loads(file.read_text())
-    assert set(told) == set(guardrails.LABELS.values())
-    assert told["guardrails and shield"]["episodes"] == 1
+    kept, _, ignorant = (told[label] for label in guardrails.LABELS.values())
+    assert kept["violations"] == 0 and kept["successes"] == kept["episodes"] == 2
+    assert kept["clean"]["1"] == kept["plans"]["1"] > 0
+    assert ignorant["violations"] > 10 and ignorant["clean"]["1"] < ignorant["plans"]["1"]
+    assert ignorant["judged"] >= ignorant["avoidable"] >= ignorant["last_moment"] > 0
     printed = capsys.readouterr().out
     assert "violations      0 steps" in printed and "unavoidable     0 of those judged" in printed
 
