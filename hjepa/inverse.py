@@ -36,7 +36,7 @@ SAME = 1.0
 LEARNING_RATE = 0.3
 LIKE, NEAR = 1 / 3, 1 / 2
 """Leeways (see :class:`hjepa.roads.Roads`): of ways that a demonstration is held against, and of held-out ones."""
-ENOUGH = 1 / 8
+ENOUGH = 0.15
 """Share of its time for which the agent may be elsewhere than held-out demonstrations pass."""
 HELD_OUT = 4
 """Every how-manieth demonstration is held out."""

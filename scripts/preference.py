@@ -52,7 +52,7 @@ class Options:
     """Mazes whose shipped agents learn."""
     tastes: tuple[Literal["left", "dark", "wall"], ...] = ("left", "dark")
     """To keep left, to keep out of dark cells, and to keep to the left and upper walls of corridors."""
-    demonstrations: int = 120
+    demonstrations: int = 240
     """How many are shown."""
     episodes: int = 100
     """Unseen tasks per row."""
