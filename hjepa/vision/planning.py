@@ -37,12 +37,14 @@ class VisionPlanning:
         doubt: logit below which an edge is none.
         caution: strides that an edge costs more for each nat that it is doubted.
         near: cells of the feature map within which two places are the same, when a way is refused.
+        tolerance: strides of the fastest pace within which a search has reached its target; what lies between counts as
+            open, so that it must be little.
         resolution: cells of the feature map within which a search tells no states apart.
         weight: of the estimate of what is still to go.
         expansions: most nodes that a search expands.
     """
 
-    commit: int = 5
+    commit: int = 4
     horizon: int = 10
     samples: int = 128
     iterations: int = 3
@@ -53,6 +55,7 @@ class VisionPlanning:
     doubt: float = -2.0
     caution: float = 1.0
     near: float = 1.0
+    tolerance: float = 0.3
     resolution: float = 1.0
     weight: float = 1.5
     expansions: int = 1500
@@ -118,7 +121,7 @@ def _level(
         len(level.codebook),
         Edges(agent.reachability(k), layouts, stride, config.doubt, config.caution, config.near),
         agent.stack.pace,
-        tolerance=0.6 * stride,
+        tolerance=config.tolerance * stride,
         generator=generator,
     )
     return PlanningLevel(
