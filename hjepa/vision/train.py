@@ -44,12 +44,12 @@ class VisionTraining:
     """
 
     seed: int = 0
-    steps: int = 2000
+    steps: int = 1500
     batch: int = 32
     warm_up: int = 300
-    upper_steps: int = 1500
+    upper_steps: int = 2500
     upper_batch: int = 128
-    traced: int = 3000
+    traced: int = 2500
     learning_rate: float = 1.5e-3
     weight_decay: float = 1e-4
     save_every: int = 250
