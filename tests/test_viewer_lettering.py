@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from viz.viewer.lettering import line_height, shortened, text_width, write
+from viz.viewer.lettering import shortened, text_width, write
 
 
 def box(text: str, anchor: str, **options: object) -> tuple[int, int, int, int]:
@@ -50,7 +50,3 @@ def test_what_is_cut_fits_and_is_as_long_as_can_be(text: str, room: int) -> None
         assert text_width(text[: kept + 1].rstrip() + "…", 13) > room or text[kept] == " "
     if text_width(text, 13) <= room:
         assert cut == text
-
-
-def test_lines_do_not_overlap() -> None:
-    assert line_height(20) >= 20

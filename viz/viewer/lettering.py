@@ -55,11 +55,6 @@ def text_width(text: str, size: int, bold: bool = False) -> int:
     return _font(size, bold).size(text)[0]
 
 
-def line_height(size: int) -> int:
-    """Pixels from one line of text to the next."""
-    return _font(size, False).get_linesize()
-
-
 @lru_cache(maxsize=1024)
 def shortened(text: str, size: int, room: int, bold: bool = False) -> str:
     """As much of a text as fits in ``room`` pixels, an ellipsis at its end where it was cut; empty if nothing fits."""
