@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from hjepa.agent import Agent
 from hjepa.checkpoint import CheckpointError
 from hjepa.vision.actor import VisionActor
 from hjepa.vision.agent import VisionAgent
 from hjepa.vision.planning import VisionPlanning
+from hjepa.vision.reachability import EdgeClassifiers
 from scripts import evaluate, train
 from scripts._evaluate_seen import command_line as evaluate_seen
 from scripts._evaluate_seen import look_and_act
@@ -80,7 +80,7 @@ def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
     meta = json.loads((tmp_path / "agent" / "meta.json").read_text())
     assert meta["kind"] == "vision"
     other = VisionAgent.load(tmp_path / "agent")
-    bad = VisionAgent(other.stack, torch.nn.ModuleDict(), other.experiment, other.card)
+    bad = VisionAgent(other.stack, EdgeClassifiers([]), other.experiment, other.card)
     bad.save(tmp_path / "bad")
     with pytest.raises(CheckpointError, match="do not fit the experiment"):
         VisionAgent.load(tmp_path / "bad")

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from hjepa.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from hjepa.config import from_dict, to_dict
-from hjepa.vision.reachability import Reachability
+from hjepa.vision.reachability import EdgeClassifiers
 from hjepa.vision.stack import VisionConfig, VisionStack
 from hjepa.vision.train import VisionTrainer, VisionTraining
 
@@ -35,13 +34,13 @@ class VisionAgent:
 
     Attributes:
         stack: the H-JEPA.
-        edges: by level (as text), its edge classifier.
+        edges: the edge classifiers of the levels above the first.
         experiment: how it was made.
         card: what it was trained on, how long it took, what it scored.
     """
 
     stack: VisionStack
-    edges: nn.ModuleDict
+    edges: EdgeClassifiers
     experiment: VisionExperiment
     card: dict[str, Any]
 
@@ -52,12 +51,6 @@ class VisionAgent:
             network.eval().requires_grad_(False)
         experiment = VisionExperiment(trainer.stack.config, trainer.training)
         return cls(trainer.stack, trainer.edges, experiment, card)
-
-    def reachability(self, k: int) -> Reachability:
-        """The edge classifier of level ``k``, 2 or above."""
-        edges = self.edges[str(k)]
-        assert isinstance(edges, Reachability)
-        return edges
 
     def save(self, folder: str | Path) -> None:
         """Writes the agent; an interrupted write leaves the old one."""
@@ -78,9 +71,7 @@ class VisionAgent:
             )
         experiment = from_dict(VisionExperiment, meta["experiment"], f"{folder}: experiment")
         stack = VisionStack(experiment.stack)
-        edges = nn.ModuleDict(
-            {str(k): Reachability(level.channels) for k, level in enumerate(experiment.stack.levels, 1) if k > 1}
-        )
+        edges = EdgeClassifiers(level.channels for level in experiment.stack.levels)
         try:
             stack.load_state_dict(tensors["stack"])
             edges.load_state_dict(tensors["edges"])

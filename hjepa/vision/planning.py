@@ -119,7 +119,7 @@ def _level(
         LatentAStar(resolution=tuple(sizes), weight=config.weight, max_expansions=config.expansions),
         LayoutDynamics(level, layouts, Discrete(len(level.codebook)), 1.0),
         len(level.codebook),
-        Edges(agent.reachability(k), layouts, stride, config.doubt, config.caution, config.near),
+        Edges(agent.edges.level(k), layouts, stride, config.doubt, config.caution, config.near),
         agent.stack.pace,
         tolerance=config.tolerance * stride,
         generator=generator,

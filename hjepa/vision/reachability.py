@@ -7,6 +7,7 @@ where they were not made (noise-contrastive estimation; Gutmann and Hyvärinen, 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import final
 
 import torch
@@ -50,6 +51,24 @@ class Reachability(nn.Module):
         places = start[:, None, None] + shares * way[:, None, None] + sides * side[:, None, None]
         seen = read(layouts, before[:, LAYOUT].long(), places.flatten(1, 2)).unflatten(1, (ALONG, 3))
         return self.judge(torch.cat([self.look(seen.flatten(2)).flatten(1), way], -1)).squeeze(-1)
+
+
+@final
+class EdgeClassifiers(nn.ModuleDict):
+    """Those of all levels above the first.
+
+    Args:
+        channels: of the layout of every level, the finest first.
+    """
+
+    def __init__(self, channels: Iterable[int]) -> None:
+        super().__init__({str(k): Reachability(count) for k, count in enumerate(channels, 1) if k > 1})
+
+    def level(self, k: int) -> Reachability:
+        """That of level ``k``, 2 or above."""
+        edges = self[str(k)]
+        assert isinstance(edges, Reachability)
+        return edges
 
 
 def reachability_loss(

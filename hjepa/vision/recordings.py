@@ -12,7 +12,7 @@ from torch import Tensor
 from hjepa.data import step_generator
 
 Camera = Callable[[Tensor, Tensor], Tensor]
-"""[N, S] states of a world and the [N] numbers of their layouts to [N, 3, H, W] frames, 0 to 1.
+"""[N, S] states of a world and the [N] numbers of their layouts to [N, 3, H, W] frames, bytes.
 
 It stands for a folder of recorded frames: whoever learns sees what it draws, and nothing of the states.
 """

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from hjepa.checkpoint import flatten_optimizer, load_run, restore_optimizer, save_checkpoint
 from hjepa.macro_action import k_means
 from hjepa.vision.objective import Losses, level_losses, perception_losses
-from hjepa.vision.reachability import Reachability, reachability_loss
+from hjepa.vision.reachability import EdgeClassifiers, reachability_loss
 from hjepa.vision.recordings import Episodes, glimpses
 from hjepa.vision.stack import VisionConfig, VisionStack
 from hjepa.vision.traces import Traces, chunk, trace
@@ -79,8 +79,7 @@ class VisionTrainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(training.seed)
             self.stack = VisionStack(config).to(device)
-            edges = {str(k): Reachability(level.channels) for k, level in enumerate(config.levels, 1) if k > 1}
-            self.edges = nn.ModuleDict(edges).to(device)
+            self.edges = EdgeClassifiers(level.channels for level in config.levels).to(device)
         self.episodes, self.training = episodes, training
         self.network = nn.ModuleDict({"stack": self.stack, "edges": self.edges})
         self.optimizer = torch.optim.AdamW(
@@ -136,15 +135,9 @@ class VisionTrainer:
             losses = level_losses(self.stack, k, seen.features, seen.states, seen.actions)
             layouts = self.stack.layouts(seen.features[:, 0], k)
             before, after = seen.states[:, 0], seen.states[:, 1]
-            losses["edges"] = reachability_loss(self.reachability(k), layouts, before, after, generator)
+            losses["edges"] = reachability_loss(self.edges.level(k), layouts, before, after, generator)
             named |= {f"{name}/{k}": loss for name, loss in losses.items()}
         return named
-
-    def reachability(self, k: int) -> Reachability:
-        """The edge classifier of level ``k``."""
-        edges = self.edges[str(k)]
-        assert isinstance(edges, Reachability)
-        return edges
 
     @property
     def traces(self) -> Traces:
