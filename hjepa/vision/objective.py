@@ -44,7 +44,7 @@ def perception_losses(stack: VisionStack, seen: Glimpses, ramp: float) -> Losses
     batch, times = seen.frames.shape[:2]
     features = stack.backbone(seen.frames.flatten(0, 1))
     places = stack.places(features).view(batch, times, 2)
-    ends = features.unflatten(0, (batch, times))[:, [0, -1]]
+    layouts = stack.layouts(features.unflatten(0, (batch, times))[:, [0, -1]].flatten(0, 1), 1)
     states = states_of(places[:, seen.now], places[:, seen.before], torch.arange(batch, device=places.device))
     moving = (1 - (1 - TAUGHT) * ramp) * _motion_loss(
         stack.attention.logits(features).unflatten(0, (batch, times)), seen.frames
@@ -53,25 +53,24 @@ def perception_losses(stack: VisionStack, seen: Glimpses, ramp: float) -> Losses
     # A logarithm, as the errors below are relative: a linear hinge on small moves gives way to them.
     within = torch.relu(math.log(MARGIN) - 0.5 * apart.square().mean(0).add(1e-8).log()).mean()
     return {"motion": moving, "within": WITHIN_WEIGHT * within} | level_losses(
-        stack, 1, ends, states, seen.actions, ramp
+        stack, 1, layouts.unflatten(0, (batch, 2)), states, seen.actions, ramp
     )
 
 
 def level_losses(
-    stack: VisionStack, k: int, ends: Tensor, states: Tensor, actions: Tensor, ramp: float = 1.0
+    stack: VisionStack, k: int, layouts: Tensor, states: Tensor, actions: Tensor, ramp: float = 1.0
 ) -> Losses:
     """The weighted losses of level ``k``, by name.
 
     Args:
         stack: in training.
         k: the level.
-        ends: [B, 2, C, h, w] features at two times of each window.
+        layouts: [B, 2, C_k, h, w] of the level, read at two times of each window's episode.
         states: [B, n+1, 5] a stride apart.
         actions: [B, n stride, A] the world's actions in between.
         ramp: weight of the roll-outs.
     """
     level = stack.level(k)
-    layouts = stack.layouts(ends.flatten(0, 1), k).unflatten(0, (len(ends), 2))
     macro_actions = stack.macro_actions(actions, k)
     losses = {
         "predict": ramp * _roll_out_loss(level, layouts[:, 0], states, macro_actions),

@@ -132,10 +132,10 @@ class VisionTrainer:
                 self.stack, self.traces, self.training.seed, self.step, self.training.upper_batch, config.stride,
                 config.rollout,
             )  # fmt: skip
-            losses = level_losses(self.stack, k, seen.features, seen.states, seen.actions)
-            layouts = self.stack.layouts(seen.features[:, 0], k)
+            layouts = self.stack.layouts(seen.features.flatten(0, 1), k).unflatten(0, seen.features.shape[:2])
+            losses = level_losses(self.stack, k, layouts, seen.states, seen.actions)
             before, after = seen.states[:, 0], seen.states[:, 1]
-            losses["edges"] = reachability_loss(self.edges.level(k), layouts, before, after, generator)
+            losses["edges"] = reachability_loss(self.edges.level(k), layouts[:, 0], before, after, generator)
             named |= {f"{name}/{k}": loss for name, loss in losses.items()}
         return named
 
