@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch.nn.functional import grid_sample
 
@@ -46,6 +47,18 @@ def test_cells_are_numbered_row_by_row() -> None:
     assert grid_cells(2, 3, torch.zeros(1)).T.tolist() == [[0, 0], [1, 0], [2, 0], [0, 1], [1, 1], [2, 1]]
 
 
-def test_the_backbone_sees_bytes_at_a_quarter_of_their_size() -> None:
+@pytest.mark.parametrize(("patch", "shape"), [(4, (24, 16)), (8, (12, 8))])
+def test_the_backbone_sees_bytes_patch_by_patch(patch: int, shape: tuple[int, int]) -> None:
     frames = torch.randint(0, 256, (2, 3, 98, 66), dtype=torch.uint8)
-    assert Backbone(5)(frames).shape == (2, 5, 24, 16)
+    before = frames.clone()
+    assert Backbone(5, patch)(frames).shape == (2, 5, *shape)
+    assert torch.equal(frames, before)
+
+
+def test_pictures_may_be_floats_and_stay_as_they_are() -> None:
+    torch.manual_seed(0)
+    backbone, frames = Backbone(5), torch.randint(0, 256, (1, 3, 16, 16), dtype=torch.uint8)
+    floats = frames.float().contiguous(memory_format=torch.channels_last)
+    first, again = backbone(floats), backbone(floats)
+    torch.testing.assert_close(first, again)
+    torch.testing.assert_close(first, backbone(frames))

@@ -8,23 +8,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
-GRID = 4
-"""Pixels of a frame in one cell of its feature map: the unit of length of all places."""
-
 
 @final
 class Backbone(nn.Module):
-    """[N, 3, H, W] frames of bytes to [N, C, H // 4, W // 4] features: three convolutions, the first one coarse.
+    """[N, 3, H, W] frames of bytes to [N, C, H // p, W // p] features: three convolutions, the first one coarse.
 
     The coarse one first is what makes it fast on a CPU. It pads by repeating the border, which looks like more wall.
 
     Args:
         channels: of the features, C.
+        patch: p, pixels of a frame in one cell of its feature map, the unit of length of all places; each cell also
+            sees one pixel around its own.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, patch: int = 4) -> None:
         super().__init__()
-        self.patches = nn.Conv2d(3, channels, kernel_size=6, stride=GRID, padding=1)
+        self.patches = nn.Conv2d(3, channels, kernel_size=patch + 2, stride=patch, padding=1)
         self.layers = nn.Sequential(
             nn.SiLU(),
             nn.Conv2d(channels, channels, 3, padding=1, padding_mode="replicate"),
@@ -34,8 +33,8 @@ class Backbone(nn.Module):
         )
 
     def forward(self, frames: Tensor) -> Tensor:
-        inputs = frames.to(self.patches.weight.dtype, memory_format=torch.channels_last) / 255 - 0.5
-        return self.layers(self.patches(inputs))
+        inputs = frames.to(self.patches.weight.dtype, memory_format=torch.channels_last, copy=True)
+        return self.layers(self.patches(inputs.div_(255).sub_(0.5)))  # in place: floats are four times the frames
 
 
 @final

@@ -15,7 +15,6 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from hjepa.regularizer import VICReg
-from hjepa.vision.features import GRID
 from hjepa.vision.place_level import MOTION, PLACE, PlaceLevel
 from hjepa.vision.recordings import Glimpses
 from hjepa.vision.stack import VisionStack, states_of
@@ -47,7 +46,7 @@ def perception_losses(stack: VisionStack, seen: Glimpses, ramp: float) -> Losses
     layouts = stack.layouts(features.unflatten(0, (batch, times))[:, [0, -1]].flatten(0, 1), 1)
     states = states_of(places[:, seen.now], places[:, seen.before], torch.arange(batch, device=places.device))
     moving = (1 - (1 - TAUGHT) * ramp) * _motion_loss(
-        stack.attention.logits(features).unflatten(0, (batch, times)), seen.frames
+        stack.attention.logits(features).unflatten(0, (batch, times)), seen.frames, stack.config.patch
     )
     apart = places[:, -1] - places[:, 0]  # the last frame is at any time of the episode
     # A logarithm, as the errors below are relative: a linear hinge on small moves gives way to them.
@@ -82,7 +81,7 @@ def level_losses(
     return losses
 
 
-def _motion_loss(logits: Tensor, frames: Tensor) -> Tensor:
+def _motion_loss(logits: Tensor, frames: Tensor, patch: int) -> Tensor:
     """[] how far attention is from where pictures of one episode differ, nats.
 
     They differ where what moves is, and where it was in the other picture; only the former can be seen, and is learned.
@@ -91,9 +90,10 @@ def _motion_loss(logits: Tensor, frames: Tensor) -> Tensor:
     Args:
         logits: [B, U, h * w] of attending to each cell.
         frames: [B, U, 3, H, W], the last of which is compared with the others.
+        patch: pixels in a cell.
     """
     apart = (frames[:, :-1].float() - frames[:, -1:].float()).abs().mean(2)
-    shares = avg_pool2d(apart, GRID).flatten(2)
+    shares = avg_pool2d(apart, patch).flatten(2)
     shares = shares / shares.sum(-1, keepdim=True).clamp_min(1e-6)
     return -(shares * logits[:, :-1].log_softmax(-1)).sum(-1).mean()
 

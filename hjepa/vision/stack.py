@@ -19,17 +19,21 @@ class VisionConfig:
     Attributes:
         channels: of the feature map.
         action_dim: A, components of the world's action.
+        patch: pixels of a frame in one cell of the feature map, the unit of length of all places.
         levels: the finest first.
     """
 
     channels: int = 16
     action_dim: int = 2
+    patch: int = 4
     levels: tuple[PlaceConfig, ...] = (
         PlaceConfig(),
         PlaceConfig(stride=10, rollout=4, taps=5, spacing=1.5),
     )
 
     def __post_init__(self) -> None:
+        if self.patch < 1:
+            raise ValueError(f"patch must be at least 1 pixel, not {self.patch}")
         strides = [1, *(level.stride for level in self.levels)]
         for k, (below, own) in enumerate(zip(strides, strides[1:], strict=False), start=1):
             if own % below or (k == 1 and own != 1) or (k > 1 and own <= below):
@@ -56,7 +60,7 @@ class VisionStack(nn.Module):
         self.register_buffer("pace", torch.ones(()))
         self.register_buffer("strongest", torch.ones(()))
         self.config = config
-        self.backbone = Backbone(config.channels)
+        self.backbone = Backbone(config.channels, config.patch)
         self.attention = Attention(config.channels)
         self.levels = nn.ModuleList()
         below, action = 1, config.action_dim
