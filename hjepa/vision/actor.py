@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from hjepa.vision.agent import VisionAgent
-from hjepa.vision.planning import VisionPlanning, vision_hierarchy
+from hjepa.vision.planning import Ground, VisionPlanning, vision_hierarchy
+from hjepa.vision.spatial_level import Scene, SpatialLevel
 from hjepa.vision.stack import states_of
 from planners.hierarchy import HierarchicalPlanner, Session
 
 Frames = NDArray[np.uint8]
 Actions = NDArray[np.float32]
+
+
+class Look(NamedTuple):
+    """What is seen at one time in B episodes.
+
+    Attributes:
+        features: [B, C, h, w].
+        places: [B, 2] of what moves, cells.
+    """
+
+    features: Tensor
+    places: Tensor
 
 
 class VisionActor:
@@ -49,7 +64,7 @@ class VisionActor:
         """Starts new episodes with [B, 3, H, W] pictures of their goals."""
         self._goal_frames = goals
         self.session = None
-        self._before: Tensor | None = None
+        self._before: Look | None = None
         self._queue: list[Actions] = []
 
     @torch.no_grad()
@@ -60,16 +75,13 @@ class VisionActor:
             frames: what is seen now.
             active: [B] episodes that still run.
         """
-        features = self._features(frames)
-        places = self.stack.places(features)
+        now = self._look(frames)
         if self.session is None:
-            self._planner, self.session = self._look_around(features)
+            self._planner, self.session = self._look_around(now)
         self.fresh = not self._queue
         if self.fresh:
-            before = places if self._before is None else self._before
-            state = states_of(places, before, torch.arange(len(places), device=places.device))
             plan = self._planner.plan(
-                [state] * self.levels,
+                self._states(now, now if self._before is None else self._before),
                 self.session,
                 elapsed=0.0 if self._before is None else float(self.config.commit),
                 active=active,
@@ -77,19 +89,36 @@ class VisionActor:
             )
             actions = plan.actions[:, : self.config.commit]
             self._queue = [action.cpu().numpy() for action in actions.unbind(1)]
-        self._before = places
+        self._before = now
         return self._queue.pop(0)
 
-    def _look_around(self, features: Tensor) -> tuple[HierarchicalPlanner, Session]:
+    def _look_around(self, now: Look) -> tuple[HierarchicalPlanner, Session]:
         """The first look at an episode: its layout, from the first frame and the picture of the goal, and its goal."""
-        goal_features = self._features(self._goal_frames)
+        goal = self._look(self._goal_frames)
         layouts = [
-            (self.stack.layouts(features, k) + self.stack.layouts(goal_features, k)) / 2
-            for k in range(1, self.levels + 1)
+            (self.stack.layouts(now.features, k) + self.stack.layouts(goal.features, k)) / 2
+            for k in range(2, self.levels + 1)
         ]
-        planner = vision_hierarchy(self.agent, layouts, self.config, self.levels, self.generator)
-        goals = self.stack.places(goal_features) / self.stack.pace
-        return planner, planner.start([goals] * self.levels)
+        planner = vision_hierarchy(self.agent, self._ground(now, goal), layouts, self.config, self.generator)
+        return planner, planner.start([goal.places / self.stack.pace] * self.levels)
 
-    def _features(self, frames: Frames) -> Tensor:
-        return self.stack.backbone(torch.as_tensor(frames, device=self.stack.pace.device))
+    def _ground(self, now: Look, goal: Look) -> Ground:
+        """What level 1 makes of the layouts."""
+        if isinstance(self.stack.first, SpatialLevel):
+            features, places = (torch.stack(pair, 1) for pair in zip(now, goal, strict=True))
+            return Scene.remember(self.stack.attention, features, places)
+        return (self.stack.layouts(now.features, 1) + self.stack.layouts(goal.features, 1)) / 2
+
+    def _states(self, now: Look, before: Look) -> list[Tensor]:
+        """The state of every level that plans, finest first."""
+        numbers = torch.arange(len(now.places), device=now.places.device)
+        state = states_of(now.places, before.places, numbers)
+        first = self.stack.first
+        if isinstance(first, SpatialLevel):
+            fine = first.states(now.features, before.features, now.places, numbers)
+            return [fine] + [state] * (self.levels - 1)
+        return [state] * self.levels
+
+    def _look(self, frames: Frames) -> Look:
+        features = self.stack.backbone(torch.as_tensor(frames, device=self.stack.pace.device))
+        return Look(features, self.stack.places(features))

@@ -65,8 +65,16 @@ class Attention(nn.Module):
     def logits(self, features: Tensor) -> Tensor:
         """[N, C, h, w] features to the [N, h * w] logits of attending to each cell."""
         attention = self.heads(features)[:, 0].flatten(1)
-        spread = attention.std(-1, keepdim=True).clamp_min(1e-4)
-        return self.SHARPNESS * (attention - attention.mean(-1, keepdim=True)) / spread
+        mean, spread = _moments(attention)
+        return self.SHARPNESS * (attention - mean) / spread
+
+    def moments(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """[N, C, h, w] features to the [N, 1] means and deviations of attention before it is standardised."""
+        return _moments(self.heads(features)[:, 0].flatten(1))
+
+
+def _moments(attention: Tensor) -> tuple[Tensor, Tensor]:
+    return attention.mean(-1, keepdim=True), attention.std(-1, keepdim=True).clamp_min(1e-4)
 
 
 def grid_cells(height: int, width: int, like: Tensor) -> Tensor:

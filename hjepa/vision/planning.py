@@ -14,11 +14,15 @@ from torch import Tensor
 
 from hjepa.vision.agent import VisionAgent
 from hjepa.vision.place_level import LAYOUT, PLACE, STATE, PlaceLevel
+from hjepa.vision.spatial_level import Scene, SpatialLevel
 from hjepa.vision.ways import Edges, WayPlanner
 from planners.astar import LatentAStar
 from planners.base import Box, Discrete
 from planners.hierarchy import Controller, HierarchicalPlanner, PlanningLevel
 from planners.sampling import MPPI
+
+Ground = Tensor | Scene
+"""What level 1 knows of M layouts: [M, C, h, w] maps of them, or the scenes of a level that keeps the picture."""
 
 
 @dataclass(frozen=True)
@@ -67,46 +71,46 @@ class LayoutDynamics:
 
     Attributes:
         level: whose predictor steps.
-        layouts: [M, C, h, w].
+        layouts: what it makes of them.
         actions: of the world (level 1), or numbers of codes.
         strongest: largest norm of an action of the world that was recorded; longer ones are shortened to it.
     """
 
-    level: PlaceLevel
-    layouts: Tensor
+    level: PlaceLevel | SpatialLevel
+    layouts: Ground
     actions: Box | Discrete
     strongest: float
 
     def step(self, state: Tensor, action: Tensor) -> Tensor:
-        """[..., 5] states and [..., A] actions, or [...] numbers of codes, to the [..., 5] predicted states."""
-        if isinstance(self.actions, Discrete):
+        """[..., D] states and [..., A] actions, or [...] numbers of codes, to the [..., D] predicted states."""
+        if isinstance(self.level, PlaceLevel) and isinstance(self.actions, Discrete):
             return self.level(self.layouts, state, self.level.codebook[action])
         norm = torch.linalg.vector_norm(action, dim=-1, keepdim=True)
         return self.level(self.layouts, state, action * (self.strongest / norm.clamp_min(self.strongest)))
 
 
 def vision_hierarchy(
-    agent: VisionAgent, layouts: list[Tensor], config: VisionPlanning, levels: int, generator: torch.Generator
+    agent: VisionAgent, ground: Ground, above: list[Tensor], config: VisionPlanning, generator: torch.Generator
 ) -> HierarchicalPlanner:
-    """The hierarchical planner of the lowest ``levels`` levels, among the layouts that are seen now.
+    """The hierarchical planner of level 1 and some above it, among the layouts that are seen now.
 
     Args:
         agent: whose levels.
-        layouts: for every level, [M, C_k, h, w].
+        ground: what level 1 makes of the layouts.
+        above: for every level above it that is to plan, [M, C_k, h, w].
         config: how they plan.
-        levels: how many.
         generator: of the planners above level 1.
     """
     ones = torch.ones(agent.stack.config.action_dim, device=generator.device)
     embed = _world_steps(agent.stack.pace)
     controller = Controller(
         planner=MPPI(horizon=config.horizon, samples=config.samples, iterations=config.iterations, hold=config.hold),
-        dynamics=LayoutDynamics(agent.stack.level(1), layouts[0], Box(-ones, ones), float(agent.stack.strongest)),
+        dynamics=LayoutDynamics(agent.stack.first, ground, Box(-ones, ones), float(agent.stack.strongest)),
         embed=embed,
         measure=embed,
     )
-    above = [_level(agent, layouts[k - 1], config, k, generator) for k in range(2, levels + 1)]
-    return HierarchicalPlanner(controller, above)
+    levels = [_level(agent, layouts, config, k, generator) for k, layouts in enumerate(above, 2)]
+    return HierarchicalPlanner(controller, levels)
 
 
 def _level(

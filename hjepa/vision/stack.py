@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import final
+from dataclasses import dataclass, field
+from typing import Literal, final
 
 import torch
 from torch import Tensor, nn
 
 from hjepa.vision.features import Attention, Backbone
 from hjepa.vision.place_level import PlaceConfig, PlaceLevel
+from hjepa.vision.spatial_level import SpatialConfig, SpatialLevel
+
+Encoder = Literal["spatial", "factorised"]
 
 
 @dataclass(frozen=True)
@@ -20,16 +23,21 @@ class VisionConfig:
         channels: of the feature map.
         action_dim: A, components of the world's action.
         patch: pixels of a frame in one cell of the feature map, the unit of length of all places.
-        levels: the finest first.
+        encoder: what level 1's state is: the feature map itself (spatial), or what is read from it, the place of what
+            moves and its motion, beside a layout that stays (factorised).
+        levels: the finest first; the spatial encoder's level 1 has a shape of its own.
+        spatial: the shape of level 1 for the spatial encoder.
     """
 
     channels: int = 16
     action_dim: int = 2
     patch: int = 4
+    encoder: Encoder = "factorised"
     levels: tuple[PlaceConfig, ...] = (
         PlaceConfig(),
         PlaceConfig(stride=10, rollout=4, taps=5, spacing=1.5),
     )
+    spatial: SpatialConfig = field(default_factory=SpatialConfig)
 
     def __post_init__(self) -> None:
         if self.patch < 1:
@@ -66,14 +74,24 @@ class VisionStack(nn.Module):
         below, action = 1, config.action_dim
         for level in config.levels:
             ratio = level.stride // below
-            self.levels.append(PlaceLevel(level, config.channels, action, ratio))
+            if ratio == 1 and config.encoder == "spatial":
+                self.levels.append(SpatialLevel(config.spatial, config.channels, action))
+            else:
+                self.levels.append(PlaceLevel(level, config.channels, action, ratio))
             below, action = level.stride, level.macro_dim if ratio > 1 else action
 
     def __len__(self) -> int:
         return len(self.levels)
 
+    @property
+    def first(self) -> SpatialLevel | PlaceLevel:
+        """Level 1, as the encoder has it."""
+        level = self.levels[0]
+        assert isinstance(level, SpatialLevel | PlaceLevel)
+        return level
+
     def level(self, k: int) -> PlaceLevel:
-        """Level ``k``, counted from 1 (the finest)."""
+        """Level ``k``, counted from 1 (the finest), whose states are places: 2 or above for the spatial encoder."""
         level = self.levels[k - 1]
         assert isinstance(level, PlaceLevel)
         return level
@@ -88,7 +106,7 @@ class VisionStack(nn.Module):
 
     def macro_actions(self, actions: Tensor, k: int) -> Tensor:
         """[..., T, A] actions of the world to the [..., T // stride, A_k] macro-actions of level ``k``."""
-        for level in range(1, k + 1):
+        for level in range(2, k + 1):
             actions = self.level(level).macro_actions(actions)
         return actions
 

@@ -1,0 +1,187 @@
+"""A first level that keeps the picture: its state is a feature map, and convolutions predict the next one.
+
+Walls, what moves and how it moves are all in the maps of two successive frames; nothing names them. What changes within
+a plan lies around what is attended to: a fovea. The state holds the fovea of both maps, and what surrounds it is
+remembered (:class:`Scene`): so a plan's hundreds of imagined maps take little memory, and a prediction little time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from hjepa.layers import mlp
+from hjepa.vision.features import Attention, grid_cells
+
+PLACE, NUMBER, FOVEA = slice(0, 2), 2, slice(3, None)
+"""Components of a state: the place (x, y) that attention reads from its map, cells; the number of the scene; and the
+fovea, [2C, f, f] flattened: the map around the rounded place now, and one world step before."""
+HALO = 2
+"""Cells around the fovea that a prediction looks at, too: two convolutions of 3 x 3."""
+HALF = 0.499
+"""Of a cell: places stay so near to the middle of their fovea that it is what they are rounded to."""
+
+
+@dataclass(frozen=True)
+class SpatialConfig:
+    """The shape of a level that keeps the picture, and the weights of its losses.
+
+    Attributes:
+        rollout: how many of its own predictions it is trained to chain.
+        fovea: cells per side of the square in which maps change; odd.
+        hidden: channels of the predictor's hidden layers.
+        inverse_weight: weight of the inverse-dynamics loss.
+        place_weight: weight of the error of the places that are read from predicted maps.
+    """
+
+    rollout: int = 12
+    fovea: int = 5
+    hidden: int = 32
+    inverse_weight: float = 0.5
+    place_weight: float = 1.0
+
+
+class Scene(NamedTuple):
+    """What is remembered of M scenes: maps without what moves.
+
+    Attributes:
+        attention: what reads places from maps.
+        maps: [M, C, h, w].
+        mean: [M, 1] of attention over the whole map, before it is standardised.
+        spread: [M, 1] its standard deviation.
+    """
+
+    attention: Attention
+    maps: Tensor
+    mean: Tensor
+    spread: Tensor
+
+    @classmethod
+    def remember(cls, attention: Attention, features: Tensor, places: Tensor) -> Scene:
+        """Each cell as it was seen when what moves was furthest away.
+
+        Args:
+            attention: what reads places.
+            features: [M, U, C, h, w] maps seen at U times.
+            places: [M, U, 2] of what moves in them, cells.
+        """
+        height, width = features.shape[-2:]
+        cells = grid_cells(height, width, features).T
+        away = (cells - places.unsqueeze(2)).square().sum(-1)
+        furthest = away.argmax(1).view(len(features), 1, 1, height, width)
+        maps = features.gather(1, furthest.expand(-1, -1, features.shape[2], -1, -1)).squeeze(1)
+        return cls(attention, maps, *attention.moments(features[:, 0]))
+
+    def around(self, numbers: Tensor, centres: Tensor, side: int) -> Tensor:
+        """[N, C, side, side] of the maps with [N] numbers around [N, 2] centres, cells; the border goes on outside."""
+        return crop(self.maps, numbers, centres, side)
+
+    def place(self, maps: Tensor, numbers: Tensor, centres: Tensor) -> Tensor:
+        """[N, 2] where attention is in [N, C, s, s] pieces of maps around [N, 2] centres."""
+        heads = self.attention.heads(maps).flatten(2)
+        standard = (heads[:, 0] - self.mean[numbers]) / self.spread[numbers]
+        weights = (self.attention.SHARPNESS * standard).softmax(-1)
+        cells = grid_cells(maps.shape[-2], maps.shape[-1], maps) - maps.shape[-1] // 2
+        return centres + (weights.unsqueeze(1) * (cells + heads[:, 1:].tanh())).sum(-1)
+
+
+def crop(maps: Tensor, numbers: Tensor, centres: Tensor, side: int) -> Tensor:
+    """[N, C, side, side] of [M, C, h, w] maps with [N] numbers around [N, 2] centres (x, y), whole cells.
+
+    Beyond the border is what is at the border. The result is channels last.
+    """
+    count, channels, height, width = maps.shape
+    table = maps.permute(0, 2, 3, 1).reshape(count * height * width, channels)
+    reach = torch.arange(side, device=maps.device) - side // 2
+    x = (centres[:, :1].long() + reach).clamp(0, width - 1)
+    y = (centres[:, 1:].long() + reach).clamp(0, height - 1)
+    rows = (numbers[:, None, None] * height + y.unsqueeze(2)) * width + x.unsqueeze(1)
+    return table[rows].permute(0, 3, 1, 2)
+
+
+def overlay(around: Tensor, fovea: Tensor) -> Tensor:
+    """[N, C, s, s] surroundings with [N, C, f, f] foveas in their middles."""
+    side, inner = around.shape[-1], fovea.shape[-1]
+    margin = (side - inner) // 2
+    inside = torch.zeros(side, dtype=torch.bool, device=around.device)
+    inside[margin : margin + inner] = True
+    return torch.where(inside[:, None] & inside, pad(fovea, [margin] * 4), around)
+
+
+@final
+class SpatialLevel(nn.Module):
+    """Level 1: predicts the next map around what moves, from the last two and an action.
+
+    Args:
+        config: its shape.
+        channels: C, of the feature map.
+        action: A, components of the world's action.
+    """
+
+    def __init__(self, config: SpatialConfig, channels: int, action: int) -> None:
+        super().__init__()
+        self.config, self.channels, self.action_dim = config, channels, action
+        self.look = nn.Conv2d(2 * channels, config.hidden, 3)
+        self.push = nn.Linear(action, config.hidden)
+        self.change = nn.Sequential(
+            nn.SiLU(),
+            nn.Conv2d(config.hidden, config.hidden, 3),
+            nn.SiLU(),
+            nn.Conv2d(config.hidden, channels, 1),
+        )
+        last = self.change[-1]
+        assert isinstance(last, nn.Conv2d) and last.bias is not None
+        nn.init.normal_(last.weight, std=1e-3)  # it begins as "nothing changes"
+        nn.init.zeros_(last.bias)
+        self.invert = mlp(3 * channels * config.fovea**2, (64,), action)
+
+    def states(self, now: Tensor, before: Tensor, places: Tensor, numbers: Tensor) -> Tensor:
+        """Makes states of what is seen.
+
+        Args:
+            now: [N, C, h, w] feature maps.
+            before: [N, C, h, w] those one world step earlier.
+            places: [N, 2] of what moves now, cells.
+            numbers: [N] of the scenes that they are in.
+
+        Returns:
+            [N, D] states.
+        """
+        rows = torch.arange(len(now), device=now.device)
+        foveas = [crop(maps, rows, places.detach().round(), self.config.fovea) for maps in (now, before)]
+        return torch.cat([places, numbers.to(places).unsqueeze(1), torch.cat(foveas, 1).flatten(1)], -1)
+
+    def foveas(self, states: Tensor) -> Tensor:
+        """[N, D] states to the [N, 2C, f, f] foveas in them."""
+        side = self.config.fovea
+        return states[:, FOVEA].view(-1, 2 * self.channels, side, side)
+
+    def forward(self, scene: Scene, states: Tensor, actions: Tensor) -> Tensor:
+        """[..., D] states in a scene and [..., A] actions of the world to the [..., D] states one world step later."""
+        flat, pushes = states.reshape(-1, states.shape[-1]), actions.reshape(-1, self.action_dim)
+        numbers, centres = flat[:, NUMBER].long(), flat[:, PLACE].detach().round()
+        foveas, inner = self.foveas(flat), self.config.fovea
+        around = scene.around(numbers, centres, inner + 2 * HALO)
+        now = overlay(around, foveas[:, : self.channels])
+        before = overlay(around, foveas[:, self.channels :])
+        seen = self.look(torch.cat([now, before], 1)) + self.push(pushes)[:, :, None, None]
+        after = overlay(around, foveas[:, : self.channels] + self.change(seen))
+        places = scene.place(after, numbers, centres)
+        moved = (places.detach().round() - centres).clamp(-HALO, HALO)
+        places = places.clamp(centres + moved - HALF, centres + moved + HALF)
+        shifted = _shift(torch.cat([after, now], 1), moved.long(), inner)
+        return torch.cat([places, flat[:, NUMBER, None], shifted.flatten(1)], -1).view(states.shape)
+
+
+def _shift(maps: Tensor, moved: Tensor, side: int) -> Tensor:
+    """[N, C, s, s] maps to their [N, C, side, side] middles, moved by [N, 2] cells (x, y)."""
+    whole = maps.shape[-1]
+    reach = torch.arange(side, device=maps.device) + (whole - side) // 2
+    x, y = moved[:, :1] + reach, moved[:, 1:] + reach
+    cells = (y.unsqueeze(2) * whole + x.unsqueeze(1)).flatten(1)
+    picked = maps.flatten(2).gather(2, cells.unsqueeze(1).expand(-1, maps.shape[1], -1))
+    return picked.unflatten(2, (side, side))
