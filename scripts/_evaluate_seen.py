@@ -1,4 +1,4 @@
-"""scripts/evaluate.py diverse-maze: an agent that sees, in mazes that it has never seen."""
+"""scripts/evaluate.py for worlds that are seen in pictures: an agent that sees, mostly where it has never been."""
 
 from __future__ import annotations
 
@@ -7,127 +7,111 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import tyro
 
+from hjepa.config import to_dict
 from hjepa.evaluate import Outcome
 from hjepa.metrics import wilson_interval
 from hjepa.pretrained import pretrained
 from hjepa.vision.actor import VisionActor
 from hjepa.vision.agent import VisionAgent
 from hjepa.vision.planning import VisionPlanning
-from scripts._cli import Flat
 from scripts._machine import use_device
-from scripts._mazes_seen import TASK, SeenTasks, Size, held_out, lessons_layouts
+from scripts._seen import Row, SeenTasks, SeenWorld, Trials
+from scripts._seen_flags import parse
+from scripts._seen_worlds import seen_world
 from scripts._tasks import agent_folder
-from worlds import DiverseMazeTasks, maze_raster
-from worlds.force import D4RL
-
-HELP = """Evaluates an agent that sees in mazes that it has never seen.
-
-python scripts/evaluate.py diverse-maze --agent runs/diverse --levels 2
-
-Start: where recorded walks have been; goal: a random cell so many cells away on the shortest path. Success: ever within
-half a cell."""
-DEFAULTS = VisionPlanning()
-SPLITS = ((5, 8), (9, 12), (13, 16))
 
 
 @dataclass(frozen=True)
 class Options:
-    """Who is evaluated, and where."""
+    """Who is evaluated, and how long."""
 
     agent: Path | None = None
     """Folder of a run or an agent; the shipped one by default."""
     levels: int | None = None
     """Levels that plan, from the finest; all of them by default."""
-    size: Size = "large"
-    """Of the mazes."""
-    mazes: int = 20
-    """How many, none of them among those learned from."""
-    distances: tuple[tuple[int, int], ...] = SPLITS
-    """Least and largest cells between start and goal, for every row of the table."""
     episodes: int = 200
     """Per row."""
-    time_limit: int = 500
-    """World steps of an episode."""
     batch: int = 50
     """Episodes side by side."""
     seed: int = 1000
-    """Of mazes, starts, goals and planners. Nothing was tuned on the default one."""
+    """Of layouts, starts, goals and planners. Nothing was tuned on the default one."""
     json: Path | None = None
     """File for the results."""
 
 
 def command_line(args: Sequence[str]) -> None:
-    """Parses the arguments and evaluates."""
-
-    def program(
-        options: Flat[Options],
-        planning: VisionPlanning = DEFAULTS,
-        task: tyro.conf.Positional[Literal["diverse-maze"]] = "diverse-maze",
-    ) -> None:
-        main(options, planning)
-
-    tyro.cli(program, args=args, description=HELP)
+    """Parses the arguments, which name the world, and evaluates."""
+    world = seen_world(args)
+    assert world is not None
+    parts = {"options": Options(), "trials": world.trials}
+    found = parse(world.name, world.evaluation, parts, {"planning": world.planning}, args)
+    main(world, found.options, found.trials, found.planning)
 
 
-def main(options: Options, planning: VisionPlanning) -> None:
+def main(world: SeenWorld, options: Options, trials: Trials, planning: VisionPlanning) -> None:
     """Runs every row, prints it, and writes what was asked for."""
     if options.episodes < 1 or options.batch < 1:
         raise ValueError(f"--episodes and --batch must be at least 1, not {options.episodes} and {options.batch}")
     use_device("cpu")
-    agent = VisionAgent.load(pretrained(TASK) if options.agent is None else agent_folder(options.agent))
+    agent = VisionAgent.load(pretrained(trials.shipped) if options.agent is None else agent_folder(options.agent))
+    learned = agent.card.get("task", world.name)
+    if learned != world.name:
+        raise ValueError(f"{options.agent}: this agent is for {learned!r}, expected one for {world.name!r}")
     levels = len(agent.stack) if options.levels is None else options.levels
+    print(f"{world.name}, {trials.protocol}; {levels} levels, seed {options.seed}")
     print(
-        f"{TASK}, {options.size}: {options.mazes} mazes not learned from, {levels} levels, seed {options.seed}; success"
+        f"{world.heading:>12} {'success':>24} {'steps':>7} {'oracle':>7} {'ms/step':>8} {'s/episode':>10} "
+        f"{'predictions/step':>17}"
     )
-    print(f"within half a cell, ever, in {options.time_limit} steps")
-    print(f"{'cells apart':>12} {'success':>24} {'steps':>7} {'oracle':>7} {'ms/step':>8} {'predictions/step':>17}")
-    rows = [_row(agent, distance, levels, planning, options) for distance in options.distances]
+    rows = [_row(agent, row, levels, planning, options) for row in trials.rows(agent.card, options.seed)]
     if options.json is not None:
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        protocol = {"task": TASK, "size": options.size, "mazes": options.mazes, "levels": levels, "seed": options.seed}
+        protocol = {"task": world.name, "protocol": trials.protocol} | to_dict(trials)
+        protocol |= {"levels": levels, "seed": options.seed, "planning": to_dict(planning)}
         options.json.write_text(json.dumps(protocol | {"rows": rows}, indent=2) + "\n", encoding="utf-8")
 
 
-def _row(
-    agent: VisionAgent, distance: tuple[int, int], levels: int, planning: VisionPlanning, options: Options
-) -> dict[str, Any]:
-    """One range of distances."""
-    mazes = held_out(options.size, options.mazes, options.seed, lessons_layouts(agent.card))
-    raster, outcomes, oracle = maze_raster(mazes), [], []
+def _row(agent: VisionAgent, row: Row, levels: int, planning: VisionPlanning, options: Options) -> dict[str, Any]:
+    """Evaluates one row, batch by batch, and prints it."""
+    outcomes, oracle = [], []
     for first in range(0, options.episodes, options.batch):
-        count = min(options.batch, options.episodes - first)
-        tasks = DiverseMazeTasks(mazes, count, distance, options.seed, options.time_limit, D4RL, first)
-        seen = SeenTasks(tasks, raster)
+        seen = row.tasks(first, min(options.batch, options.episodes - first))
         outcomes.append(look_and_act(VisionActor(agent, levels, planning, options.seed), seen))
         oracle.append(seen.oracle_steps())
+    result = _measured(outcomes, np.concatenate(oracle), levels)
+    low, high = result["ci95"]
+    shown = f"{result['successes']}/{result['episodes']} [{low:.1%}, {high:.1%}]"
+    walked = "-" if result["mean_steps"] is None else f"{result['mean_steps']:.1f}"
+    print(
+        f"{row.name:>12} {shown:>24} {walked:>7} {result['oracle_steps']:>7.1f} {result['ms_per_step_batched']:>8.2f} "
+        f"{result['seconds_per_episode_batched']:>10.3f} {result['predictions_per_step']:>17,.0f}", flush=True,
+    )  # fmt: skip
+    return row.facts | result
+
+
+def _measured(outcomes: list[Outcome], oracle: np.ndarray, levels: int) -> dict[str, Any]:
+    """What is told of the episodes of a row."""
     success = np.concatenate([outcome.success for outcome in outcomes])
     steps = np.concatenate([outcome.steps for outcome in outcomes])
-    low, high = wilson_interval(int(success.sum()), len(success))
-    row = {
-        "distance": distance,
+    seconds = sum(sum(outcome.seconds) for outcome in outcomes)
+    return {
         "episodes": len(success),
+        "successes": int(success.sum()),
         "success_rate": float(success.mean()),
-        "ci95": (low, high),
+        "ci95": wilson_interval(int(success.sum()), len(success)),
         "mean_steps": float(steps[success].mean()) if success.any() else None,
-        "oracle_steps": float(np.concatenate(oracle).mean()),
-        "ms_per_step_batched": 1000 * sum(sum(outcome.seconds) for outcome in outcomes) / float(steps.sum()),
+        "oracle_steps": float(oracle.mean()),
+        "ms_per_step_batched": 1000 * seconds / float(steps.sum()),
+        "seconds_per_episode_batched": seconds / len(success),
         "predictions_per_step": sum(outcome.calls for outcome in outcomes) / float(steps.sum()),
         "nodes_per_episode": {
             k: sum(outcome.expanded.get(k, 0) for outcome in outcomes) / len(success) for k in range(2, levels + 1)
         },
     }
-    shown = f"{success.sum()}/{len(success)} [{low:.1%}, {high:.1%}]"
-    walked = "-" if row["mean_steps"] is None else f"{row['mean_steps']:.1f}"
-    print(
-        f"{distance[0]:>8}..{distance[1]:<2} {shown:>24} {walked:>7} {row['oracle_steps']:>7.1f} "
-        f"{row['ms_per_step_batched']:>8.2f} {row['predictions_per_step']:>17,.0f}", flush=True,
-    )  # fmt: skip
-    return row
 
 
 def look_and_act(actor: VisionActor, tasks: SeenTasks) -> Outcome:

@@ -5,22 +5,91 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-from hjepa.vision.recordings import Camera, Episodes
+from hjepa.vision.recordings import Episodes
+from scripts._seen import Row, SeenTasks, SeenWorld, camera
 from worlds import DiverseMazeTasks, Layouts, generate_layouts, maze_raster, record_diverse_maze
+from worlds.diverse_tasks import TIME_LIMIT
 from worlds.force import D4RL
-from worlds.raster import Raster
 
 TASK = "diverse-maze"
+TRAINING_HELP = """Trains an agent that sees, in mazes that it will not be tried in.
+
+python scripts/train.py diverse-maze --out runs/diverse
+
+Data: a disc pushed by random forces in random mazes (PLDM's and HWM's protocol), recorded anew and drawn on the fly.
+Every field of the experiment is a flag below."""
+EVALUATION_HELP = """Evaluates an agent that sees in mazes that it has never seen.
+
+python scripts/evaluate.py diverse-maze --agent runs/diverse --levels 2
+
+Start: where recorded walks have been; goal: a random cell so many cells away on the shortest path. Success: ever within
+half a cell."""
 Size = Literal["small", "large", "wide", "vast"]
 STEPS = 100
 """World steps of a recorded episode."""
 TRAINING, HELD_OUT = 0, 1
 """Second number of the seeds of layouts, so that those of training and of trials are never the same draw."""
+SPLITS = ((5, 8), (9, 12), (13, 16))
+
+
+@dataclass(frozen=True)
+class MazeData:
+    """Transitions under random forces in random mazes."""
+
+    size: Size = "large"
+    """Mazes with interiors of 4 x 4 (small), 8 x 8 (large), 16 x 16 (wide) or 32 x 32 cells (vast)."""
+    mazes: int = 25
+    """How many."""
+    rows: int = 1_000_000
+    """Transitions in all of them."""
+
+    @property
+    def label(self) -> str:
+        """A name for files."""
+        return f"{TASK}-{self.size}"
+
+    def episodes(self, seed: int, device: torch.device) -> Episodes:
+        """Records; see :func:`lessons`."""
+        return lessons(self.size, self.mazes, self.rows, seed, device).episodes
+
+
+@dataclass(frozen=True)
+class MazeTrials:
+    """Mazes that are none of those learned from."""
+
+    size: Size = "large"
+    """Of the mazes."""
+    mazes: int = 20
+    """How many, none of them among those learned from."""
+    distances: tuple[tuple[int, int], ...] = SPLITS
+    """Least and largest cells between start and goal, for every row of the table."""
+    time_limit: int = TIME_LIMIT
+    """World steps of an episode."""
+
+    shipped = TASK
+
+    @property
+    def protocol(self) -> str:
+        """Where, and what counts as success."""
+        return (
+            f"{self.size}: {self.mazes} mazes not learned from; success within half a cell, ever, "
+            f"in {self.time_limit} steps"
+        )
+
+    def rows(self, card: dict[str, Any], seed: int) -> list[Row]:
+        """One for every range of distances."""
+        mazes = held_out(self.size, self.mazes, seed, lessons_layouts(card))
+        return [self._row(mazes, distance, seed) for distance in self.distances]
+
+    def _row(self, mazes: Layouts, distance: tuple[int, int], seed: int) -> Row:
+        raster = maze_raster(mazes)
+
+        def tasks(first: int, count: int) -> SeenTasks:
+            return SeenTasks(DiverseMazeTasks(mazes, count, distance, seed, self.time_limit, D4RL, first), raster)
+
+        return Row(f"{distance[0]}..{distance[1]}", tasks, {"distance": distance})
 
 
 @dataclass(frozen=True)
@@ -66,15 +135,6 @@ def _training_layouts(size: Size, mazes: int, seed: int) -> Layouts:
     return generate_layouts(size, mazes, seed=_seed(seed, TRAINING))
 
 
-def camera(raster: Raster) -> Camera:
-    """A raster as a camera."""
-
-    def draw(states: Tensor, layouts: Tensor) -> Tensor:
-        return raster(states, layouts)
-
-    return draw
-
-
 def held_out(size: Size, mazes: int, seed: int, known: Layouts) -> Layouts:
     """Mazes that are none of those learned from."""
     same = size == known.name.partition("-")[0]
@@ -85,35 +145,4 @@ def _seed(seed: int, purpose: int) -> int:
     return 2 * seed + purpose
 
 
-class SeenTasks:
-    """Tasks whose observations and goals are pictures; a :class:`hjepa.evaluate.Tasks`.
-
-    Args:
-        tasks: in states.
-        raster: of their layouts.
-    """
-
-    def __init__(self, tasks: DiverseMazeTasks, raster: Raster) -> None:
-        self.tasks, self.raster = tasks, raster
-        self.num_envs, self.time_limit, self.task_names = tasks.num_envs, tasks.time_limit, tasks.task_names
-
-    def reset(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Begins all episodes: [B, 3, H, W] frames, and pictures of the goals."""
-        self.tasks.reset()
-        return self._frames(), self.raster(self.tasks.goals, self.tasks.maps).numpy()
-
-    def step(self, actions: NDArray[np.floating]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """[B, 2] forces to [B, 3, H, W] frames, and [B] who has succeeded so far."""
-        _, success = self.tasks.step(actions)
-        return self._frames(), success
-
-    def active(self) -> NDArray[np.bool_]:
-        """[B] which episodes still run."""
-        return self.tasks.active()
-
-    def oracle_steps(self) -> NDArray[np.int64]:
-        """[B] steps of an oracle that sees the map."""
-        return self.tasks.oracle_steps()
-
-    def _frames(self) -> NDArray[np.uint8]:
-        return self.raster(self.tasks.states(), self.tasks.maps).numpy()
+DIVERSE_MAZE = SeenWorld(TASK, TRAINING_HELP, EVALUATION_HELP, MazeData(), MazeTrials(), "cells apart")

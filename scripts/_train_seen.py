@@ -1,4 +1,4 @@
-"""scripts/train.py diverse-maze: trains an agent that sees, from transitions recorded in some mazes, for all others."""
+"""scripts/train.py for worlds that are seen in pictures: trains an agent that sees, from recorded transitions."""
 
 from __future__ import annotations
 
@@ -8,43 +8,27 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-import tyro
 from tqdm import tqdm
 
 from hjepa.config import to_dict, to_toml
 from hjepa.vision.agent import VisionAgent, VisionExperiment
 from hjepa.vision.train import Metrics, VisionTraining, train_vision
-from scripts._cli import Flat
 from scripts._machine import Device, use_device
-from scripts._mazes_seen import TASK, Size, lessons
 from scripts._run_folder import make_way
-
-HELP = """Trains an agent that sees, in mazes that it will not be tried in.
-
-python scripts/train.py diverse-maze --out runs/diverse
-
-Data: a disc pushed by random forces in random mazes (PLDM's and HWM's protocol), recorded anew and drawn on the fly.
-Every field of the experiment is a flag below."""
-
-
-DEFAULTS = VisionExperiment()
+from scripts._seen import Data, SeenWorld
+from scripts._seen_flags import parse
+from scripts._seen_worlds import seen_world
 
 
 @dataclass(frozen=True)
 class Options:
-    """What to train on, and where to put it."""
+    """Where to put what is learned, and where to learn it."""
 
-    size: Size = "large"
-    """Mazes with interiors of 4 x 4 (small), 8 x 8 (large), 16 x 16 (wide) or 32 x 32 cells (vast)."""
-    mazes: int = 25
-    """How many."""
-    rows: int = 1_000_000
-    """Transitions in all of them."""
     out: Path | None = None
-    """Folder of the run; runs/diverse-maze-SIZE-seedSEED by default."""
+    """Folder of the run; runs/NAME-seedSEED by default."""
     resume: bool = False
     """Continue an interrupted run, with the same flags."""
     overwrite: bool = False
@@ -54,34 +38,30 @@ class Options:
 
 
 def command_line(args: Sequence[str]) -> None:
-    """Parses the arguments and trains."""
-
-    def program(
-        options: Flat[Options],
-        experiment: Flat[VisionExperiment] = DEFAULTS,
-        task: tyro.conf.Positional[Literal["diverse-maze"]] = "diverse-maze",
-    ) -> None:
-        main(options, experiment, shlex.join(args))
-
-    tyro.cli(program, args=args, description=HELP)
+    """Parses the arguments, which name the world, and trains."""
+    world = seen_world(args)
+    assert world is not None
+    parts = {"options": Options(), "data": world.data}
+    found = parse(world.name, world.training, parts, {"experiment": world.experiment}, args)
+    main(world, found.options, found.data, found.experiment, shlex.join(args))
 
 
-def main(options: Options, experiment: VisionExperiment, command: str) -> None:
+def main(world: SeenWorld, options: Options, data: Data, experiment: VisionExperiment, command: str) -> None:
     """Records, trains, and writes everything into one folder."""
     begun, seed = time.perf_counter(), experiment.train.seed
     device = use_device(options.device)
-    folder = options.out or Path("runs") / f"{TASK}-{options.size}-seed{seed}"
+    folder = options.out or Path("runs") / f"{data.label}-seed{seed}"
     resume = make_way(folder, options.resume, options.overwrite)
     (folder / "experiment.toml").write_text(to_toml(experiment), encoding="utf-8")
-    learned = lessons(options.size, options.mazes, options.rows, seed, device)
-    data = {"size": options.size, "mazes": options.mazes, "rows": learned.episodes.actions[..., 0].numel()}
-    print(f"{TASK}: {data['rows']:,} rows in {options.mazes} mazes; {folder}", flush=True)
-    meta: dict[str, object] = {"experiment": to_dict(experiment), "data": data}
+    episodes = data.episodes(seed, device)
+    facts = to_dict(data) | {"rows": episodes.actions[..., 0].numel()}
+    print(f"{data.label}: {facts['rows']:,} rows; {folder}", flush=True)
+    meta: dict[str, object] = {"experiment": to_dict(experiment), "data": facts}
     with _Bar(experiment.train) as bar:
-        trainer = train_vision(experiment.stack, learned.episodes, experiment.train, folder, meta, resume, bar.update)
+        trainer = train_vision(experiment.stack, episodes, experiment.train, folder, meta, resume, bar.update)
     seconds = round(time.perf_counter() - begun, 1)
     card: dict[str, Any] = {
-        "command": f"python scripts/train.py {command}", "task": TASK, "data": data, "seed": seed,
+        "command": f"python scripts/train.py {command}", "task": world.name, "data": facts, "seed": seed,
         "seconds": seconds, "losses": bar.newest, "torch": torch.__version__,
     }  # fmt: skip
     VisionAgent.of(trainer, card).save(folder / "agent")

@@ -4,7 +4,7 @@ python scripts/evaluate.py ogbench/pointmaze-giant-navigate --levels 3 --episode
 
 python scripts/evaluate.py point-maze --map my-maze.txt --agent runs/mine --episodes 250 --json out/mine.json
 
-python scripts/evaluate.py diverse-maze (from pictures; --help after it lists its own flags)
+python scripts/evaluate.py diverse-maze (or two-rooms: from pictures; --help after it lists its own flags)
 
 --agent takes a run's folder, or several (one for each training seed): their results are averaged.
 """
@@ -29,9 +29,9 @@ from planners.trace import Episode
 from scripts._cli import Flat, run
 from scripts._evaluate_seen import command_line as evaluate_seen
 from scripts._machine import use_device
-from scripts._mazes_seen import TASK as SEEN
 from scripts._results import pooled, print_table
 from scripts._scene import record_scene
+from scripts._seen_worlds import seen_world
 from scripts._tasks import DEFAULT_TASK, Maze, Task, TaskName, agent_folder, make_task
 from viz.figures import SUFFIXES, episode_figure, save
 from viz.record import write_gif
@@ -152,7 +152,7 @@ def _write_json(path: Path, result: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     words = [word for word in sys.argv[1:] if word != "--debug"]
-    if SEEN in words:
+    if seen_world(words):
         run(lambda: evaluate_seen(words), [word for word in sys.argv[1:] if word == "--debug"])
     else:
         run(main, description=__doc__)

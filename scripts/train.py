@@ -4,7 +4,7 @@ python scripts/train.py ogbench/pointmaze-giant-navigate --out runs/giant
 
 python scripts/train.py point-maze --map my-maze.txt --out runs/mine
 
-python scripts/train.py diverse-maze (from pictures; --help after it lists its own flags)
+python scripts/train.py diverse-maze (or two-rooms: from pictures; --help after it lists its own flags)
 
 Every field of the experiment is a flag below; flags go over --config, and --config over the preset of --levels.
 """
@@ -31,9 +31,9 @@ from hjepa.train import Metrics, train
 from scripts._cli import Flat, run
 from scripts._experiment import base_experiment
 from scripts._machine import Device, use_device
-from scripts._mazes_seen import TASK as SEEN
 from scripts._progress import TrainingBar, newest_metrics
 from scripts._run_folder import make_way
+from scripts._seen_worlds import seen_world
 from scripts._tasks import DEFAULT_TASK, Maze, Recording, Task, TaskName, make_task, record
 from scripts._train_seen import command_line as train_seen
 from viz.figures import save, training_figure
@@ -165,7 +165,7 @@ def start(args: Sequence[str]) -> None:
     """Runs the script with its command line's arguments."""
     debug = [word for word in args if word == "--debug"]
     rest = [word for word in args if word != "--debug"]
-    run(lambda: train_seen(rest) if SEEN in rest else command_line(rest), debug)
+    run(lambda: (train_seen if seen_world(rest) else command_line)(rest), debug)
 
 
 if __name__ == "__main__":

@@ -14,10 +14,10 @@ from hjepa.vision.actor import VisionActor
 from hjepa.vision.agent import VisionAgent
 from hjepa.vision.planning import VisionPlanning
 from hjepa.vision.reachability import EdgeClassifiers
-from scripts import evaluate, train
 from scripts._evaluate_seen import command_line as evaluate_seen
 from scripts._evaluate_seen import look_and_act
-from scripts._mazes_seen import SeenTasks, held_out, lessons_layouts
+from scripts._mazes_seen import held_out, lessons_layouts
+from scripts._seen import SeenTasks
 from scripts._train_seen import command_line as train_seen
 from tests.seen_mazes import glancing
 from worlds import DiverseMazeTasks, maze_raster
@@ -113,7 +113,3 @@ def test_a_finished_run_is_not_lost(tmp_path: Path) -> None:
 def test_too_few_rows_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="--rows must be at least 2500"):
         train_seen(["diverse-maze", "--rows", "10", "--out", str(tmp_path)])
-
-
-def test_the_scripts_know_the_task() -> None:
-    assert train.SEEN == evaluate.SEEN == "diverse-maze"
