@@ -1,6 +1,8 @@
 """Ships a trained agent with the package: copies it to ``hjepa/pretrained/`` with its scores on its card.
 
-Example: ``python scripts/ship.py ogbench/pointmaze-giant-navigate --run runs/giant --evaluation out/giant.json``
+python scripts/ship.py ogbench/pointmaze-giant-navigate --run runs/giant --evaluation out/giant.json
+
+python scripts/ship.py two-rooms-fixed --run runs/rooms --evaluation out/rooms.json (one that sees)
 """
 
 from __future__ import annotations
@@ -12,10 +14,13 @@ from pathlib import Path
 import tyro
 
 from hjepa.agent import Agent
+from hjepa.checkpoint import load_checkpoint
 from hjepa.pretrained import FOLDER
+from hjepa.vision.agent import VisionAgent
 from scripts._cli import Flat, run
 
 SCORES = ("protocol", "levels", "seed", "episodes", "success_rate", "ci95", "per_task", "mean_steps", "oracle_steps")
+SEEN_SCORES = ("protocol", "levels", "seed", "rows")
 
 
 @dataclass(frozen=True)
@@ -35,14 +40,24 @@ class Options:
 
 def main(options: Flat[Options]) -> None:
     """Copies a trained agent, with its scores on its card, to the checkpoints that come with the package."""
-    agent = Agent.load(options.run / "agent")
+    agent = load_agent(options.run / "agent")
     found = json.loads(options.evaluation.read_text(encoding="utf-8"))
-    if found.get("suite") != options.task:
-        raise ValueError(f"{options.evaluation}: is about {found.get('suite')!r}, expected {options.task!r}")
-    scores = {name: found[name] for name in SCORES}
+    seen = isinstance(agent, VisionAgent)
+    about, expected = (found.get("task"), agent.card["task"]) if seen else (found.get("suite"), options.task)
+    if about != expected:
+        raise ValueError(f"{options.evaluation}: is about {about!r}, expected {expected!r}")
+    if seen and not options.task.startswith(expected):
+        raise ValueError(f"this agent is for {expected!r}, expected a name that begins so, not {options.task!r}")
+    scores = {name: found[name] for name in (SEEN_SCORES if seen else SCORES)}
     folder = FOLDER / options.task.replace("/", "-")
     replace(agent, card=agent.card | {"scores": scores}).save(folder)
     print(f"{folder.name}: {sum(file.stat().st_size for file in folder.iterdir()) / 1e3:.0f} kB")
+
+
+def load_agent(folder: Path) -> Agent | VisionAgent:
+    """An agent of either kind."""
+    kind = load_checkpoint(folder)[1].get("kind")
+    return VisionAgent.load(folder) if kind == "vision" else Agent.load(folder)
 
 
 if __name__ == "__main__":

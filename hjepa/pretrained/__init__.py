@@ -7,11 +7,13 @@ from pathlib import Path
 from hjepa.checkpoint import CheckpointError, has_checkpoint
 
 FOLDER = Path(__file__).parent
+SUITE = "ogbench"
+"""The only one whose tasks have a slash in their names, which no folder can have."""
 
 
 def shipped() -> list[str]:
     """Names of the tasks that an agent is shipped for."""
-    return sorted(path.name.replace("-", "/", 1) for path in FOLDER.iterdir() if has_checkpoint(path))
+    return sorted(path.name.replace(SUITE + "-", SUITE + "/", 1) for path in FOLDER.iterdir() if has_checkpoint(path))
 
 
 def pretrained(task: str) -> Path:
