@@ -6,7 +6,7 @@ from typing import final
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding_bag
+from torch.nn.functional import embedding_bag, layer_norm
 
 
 @final
@@ -19,10 +19,13 @@ class Backbone(nn.Module):
         channels: of the features, C.
         patch: p, pixels of a frame in one cell of its feature map, the unit of length of all places; each cell also
             sees one pixel around its own.
+        standard: whether a cell's features have mean 0 and variance 1 over the channels: maps that are predicted
+            themselves need a scale.
     """
 
-    def __init__(self, channels: int, patch: int = 4) -> None:
+    def __init__(self, channels: int, patch: int = 4, standard: bool = False) -> None:
         super().__init__()
+        self.standard = standard
         self.patches = nn.Conv2d(3, channels, kernel_size=patch + 2, stride=patch, padding=1)
         self.layers = nn.Sequential(
             nn.SiLU(),
@@ -34,7 +37,10 @@ class Backbone(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         inputs = frames.to(self.patches.weight.dtype, memory_format=torch.channels_last, copy=True)
-        return self.layers(self.patches(inputs.div_(255).sub_(0.5)))  # in place: floats are four times the frames
+        features = self.layers(self.patches(inputs.div_(255).sub_(0.5)))  # in place: floats are four times the frames
+        if self.standard:
+            features = layer_norm(features.movedim(1, -1), features.shape[1:2]).movedim(-1, 1)
+        return features
 
 
 @final

@@ -68,7 +68,7 @@ class VisionStack(nn.Module):
         self.register_buffer("pace", torch.ones(()))
         self.register_buffer("strongest", torch.ones(()))
         self.config = config
-        self.backbone = Backbone(config.channels, config.patch)
+        self.backbone = Backbone(config.channels, config.patch, standard=config.encoder == "spatial")
         self.attention = Attention(config.channels)
         self.levels = nn.ModuleList()
         below, action = 1, config.action_dim
