@@ -2,7 +2,8 @@
 
 Three answers behind one interface (:class:`Regularizer`): penalise low variance and redundancy (VICReg),
 pull the embedding's distribution towards an isotropic Gaussian (SIGReg), or predict a slowly moving copy of
-the encoder (EMA target). ``none`` is there to show the collapse.
+the encoder (EMA target). ``none`` is there to show the collapse. Where there are two views of the same thing, a fourth
+answer is to tell it from all others (:class:`InfoNCE`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy, normalize
 
 RegularizerName = Literal["vicreg", "sigreg", "ema", "none"]
 
@@ -100,6 +102,27 @@ class NoRegularizer:
 
     def penalty(self, states: Tensor, generator: torch.Generator | None = None) -> Tensor:
         return states.new_zeros(())
+
+
+@dataclass(frozen=True)
+class InfoNCE:
+    """Contrastive learning (van den Oord et al. 2018, "CPC", equation 4): each view is to be told from all others.
+
+    Views that are all the same cost log B, which no other regulariser need forbid. Similarity is the cosine, as in
+    SimCLR (Chen et al. 2020), which leaves the states' scale free.
+
+    Attributes:
+        weight: of the cross entropy.
+        temperature: of the similarities.
+    """
+
+    weight: float = 1.0
+    temperature: float = 0.2
+
+    def loss(self, views: Tensor, others: Tensor) -> Tensor:
+        """[B, D] states and the [B, D] other views of the same things, row by row, to a scalar loss."""
+        similarity = normalize(views, dim=-1) @ normalize(others, dim=-1).T
+        return self.weight * cross_entropy(similarity / self.temperature, torch.arange(len(views), device=views.device))
 
 
 REGULARIZERS: dict[RegularizerName, Callable[[], Regularizer]] = {

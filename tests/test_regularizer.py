@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from hjepa.regularizer import REGULARIZERS, EMATarget, NoRegularizer, RegularizerName, SIGReg, VICReg
+from hjepa.regularizer import REGULARIZERS, EMATarget, InfoNCE, NoRegularizer, RegularizerName, SIGReg, VICReg
 
 
 def gaussian(rows: int = 4096, dim: int = 6, seed: int = 0) -> Tensor:
@@ -102,6 +102,27 @@ def test_vicreg_descent_decorrelates() -> None:
 def test_ema_and_none_penalise_nothing(regularizer) -> None:
     for states in (gaussian(), torch.zeros(8, 3)):
         assert float(regularizer.penalty(states)) == 0
+
+
+def literal_infonce(views: Tensor, others: Tensor, temperature: float) -> float:
+    """Equation 4 of CPC, with SimCLR's similarity, in plain loops."""
+    total = 0.0
+    for i, view in enumerate(views.double()):
+        scores = [math.exp(float(view @ other / view.norm() / other.norm()) / temperature) for other in others.double()]
+        total -= math.log(scores[i] / sum(scores)) / len(views)
+    return total
+
+
+def test_infonce_equals_the_papers_equation() -> None:
+    views, others = gaussian(20, 3), gaussian(20, 3, 1)
+    expected = 2.0 * literal_infonce(views, others, 0.3)
+    assert float(InfoNCE(weight=2.0, temperature=0.3).loss(views, others)) == pytest.approx(expected, rel=1e-4)
+
+
+def test_views_that_are_all_the_same_cost_what_guessing_does() -> None:
+    same = torch.ones(32, 3)
+    assert float(InfoNCE().loss(same, same)) == pytest.approx(math.log(32), rel=1e-4)
+    assert float(InfoNCE().loss(gaussian(32, 16), gaussian(32, 16))) < 0.3 * math.log(32)
 
 
 def test_only_the_ema_target_asks_for_a_moving_average() -> None:

@@ -3,18 +3,19 @@
 A level's loss is the error of its own roll-outs, relative to that of "nothing moves"; an inverse model, which makes
 places tell what was done; a hinge on how far what it attends to moves *within* an episode, as a variance over a batch
 is satisfied by walls alone, and what moves is then dropped; and for its layout, that it stays as it is during an
-episode, with VICReg against its collapse.
+episode, with a regulariser against its collapse.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from hjepa.regularizer import VICReg
+from hjepa.vision.layout_objective import LayoutRegularizer, layout_loss, macro_penalty
 from hjepa.vision.place_level import MOTION, PLACE, PlaceLevel
 from hjepa.vision.recordings import Glimpses
 from hjepa.vision.stack import VisionStack, states_of
@@ -24,40 +25,65 @@ MARGIN = 1.0
 """Cells that what moves must move within an episode, root mean square over a batch."""
 MOTION_WEIGHT = 0.1
 """Of errors of motions beside those of places."""
-WITHIN_WEIGHT = 2.0
 TAUGHT = 0.2
 """Weight of what motion teaches attention, in the end: it keeps places where they are seen, and at their scale."""
 TINY = 1e-6
 """Squared cells that are nothing."""
-LAYOUT_WEIGHT, LAYOUT_VARIANCE = 1.0, VICReg(variance=1.0, covariance=0.1)
 
 
-def perception_losses(stack: VisionStack, seen: Glimpses, ramp: float) -> Losses:
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """What can be chosen of what is minimised.
+
+    Attributes:
+        regularizer: what keeps layouts from collapsing.
+        within: weight of the hinge on how far what moves moves within an episode.
+        taught: weight of what motion teaches attention.
+        target: a moving average of the stack, whose layouts are the targets.
+        generator: of what regularisers draw.
+    """
+
+    regularizer: LayoutRegularizer = "vicreg"
+    within: float = 2.0
+    taught: float = 1.0
+    target: VisionStack | None = None
+    generator: torch.Generator | None = None
+
+
+def perception_losses(stack: VisionStack, seen: Glimpses, ramp: float, how: Objective = Objective()) -> Losses:
     """The weighted losses of level 1, and of what all levels see with, by name.
 
     Args:
         stack: in training.
         seen: windows of single steps.
         ramp: 0 to 1, weight of the roll-outs: there is nothing to predict before something has been found that moves.
+        how: what else is chosen.
     """
     batch, times = seen.frames.shape[:2]
     features = stack.backbone(seen.frames.flatten(0, 1))
     places = stack.places(features).view(batch, times, 2)
     layouts = stack.layouts(features.unflatten(0, (batch, times))[:, [0, -1]].flatten(0, 1), 1)
     states = states_of(places[:, seen.now], places[:, seen.before], torch.arange(batch, device=places.device))
-    moving = (1 - (1 - TAUGHT) * ramp) * _motion_loss(
-        stack.attention.logits(features).unflatten(0, (batch, times)), seen.frames, stack.config.patch
-    )
+    logits = stack.attention.logits(features).unflatten(0, (batch, times))
+    moving = how.taught * (1 - (1 - TAUGHT) * ramp) * _motion_loss(logits, seen.frames, stack.config.patch)
     apart = places[:, -1] - places[:, 0]  # the last frame is at any time of the episode
     # A logarithm, as the errors below are relative: a linear hinge on small moves gives way to them.
     within = torch.relu(math.log(MARGIN) - 0.5 * apart.square().mean(0).add(1e-8).log()).mean()
-    return {"motion": moving, "within": WITHIN_WEIGHT * within} | level_losses(
-        stack, 1, layouts.unflatten(0, (batch, 2)), states, seen.actions, ramp
+    target = None if how.target is None else how.target.layouts(how.target.backbone(seen.frames[:, -1]), 1)
+    return {"motion": moving, "within": how.within * within} | level_losses(
+        stack, 1, layouts.unflatten(0, (batch, 2)), states, seen.actions, ramp, how, target
     )
 
 
 def level_losses(
-    stack: VisionStack, k: int, layouts: Tensor, states: Tensor, actions: Tensor, ramp: float = 1.0
+    stack: VisionStack,
+    k: int,
+    layouts: Tensor,
+    states: Tensor,
+    actions: Tensor,
+    ramp: float = 1.0,
+    how: Objective = Objective(),
+    target: Tensor | None = None,
 ) -> Losses:
     """The weighted losses of level ``k``, by name.
 
@@ -68,16 +94,19 @@ def level_losses(
         states: [B, n+1, 5] a stride apart.
         actions: [B, n stride, A] the world's actions in between.
         ramp: weight of the roll-outs.
+        how: what else is chosen.
+        target: [B, C_k, h, w] the later ones of the layouts, as a moving average of the stack has them.
     """
     level = stack.level(k)
     macro_actions = stack.macro_actions(actions, k)
     losses = {
         "predict": ramp * _roll_out_loss(level, layouts[:, 0], states, macro_actions),
         "inverse": level.config.inverse_weight * _inverse_loss(level, states, macro_actions),
-        "layout": LAYOUT_WEIGHT * _layout_loss(layouts),
+        "layout": layout_loss(layouts, how.regularizer, target, how.generator),
     }
     if level.macro_action is not None:
-        losses["macro"] = level.config.macro_weight * VICReg().penalty(macro_actions.flatten(0, 1))
+        penalty = macro_penalty(how.regularizer, macro_actions.flatten(0, 1), how.generator)
+        losses["macro"] = level.config.macro_weight * penalty
     return losses
 
 
@@ -122,9 +151,3 @@ def _roll_out_loss(level: PlaceLevel, layouts: Tensor, states: Tensor, macro_act
 def _inverse_loss(level: PlaceLevel, states: Tensor, macro_actions: Tensor) -> Tensor:
     done = macro_actions if level.macro_action is None else macro_actions.detach()
     return (level.invert_actions(states[:, :-1], states[:, 1:]) - done).square().mean()
-
-
-def _layout_loss(layouts: Tensor) -> Tensor:
-    """[B, 2, C, h, w] layouts at two times of an episode."""
-    rows = layouts.permute(0, 1, 3, 4, 2).flatten(2, 3)
-    return (rows[:, 0] - rows[:, 1]).square().mean() + LAYOUT_VARIANCE.penalty(rows.flatten(0, 2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,8 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from hjepa.checkpoint import flatten_optimizer, load_run, restore_optimizer, save_checkpoint
+from hjepa.data import step_generator
 from hjepa.macro_action import k_means
-from hjepa.vision.objective import Losses, level_losses, perception_losses
+from hjepa.vision.layout_objective import LayoutRegularizer, ema_decay
+from hjepa.vision.objective import Losses, Objective, level_losses, perception_losses
 from hjepa.vision.reachability import EdgeClassifiers, reachability_loss
 from hjepa.vision.recordings import Episodes, glimpses
 from hjepa.vision.stack import VisionConfig, VisionStack
@@ -41,6 +44,9 @@ class VisionTraining:
         learning_rate: at the start of either phase; it falls to zero along a cosine.
         weight_decay: of AdamW.
         save_every: steps between two checkpoints.
+        regularizer: what keeps layouts and macro-actions from collapsing.
+        within: weight of the hinge on how far what is attended to moves within an episode.
+        taught: weight of what motion teaches attention.
     """
 
     seed: int = 0
@@ -53,6 +59,9 @@ class VisionTraining:
     learning_rate: float = 1.5e-3
     weight_decay: float = 1e-4
     save_every: int = 250
+    regularizer: LayoutRegularizer = "vicreg"
+    within: float = 2.0
+    taught: float = 1.0
 
     @property
     def total(self) -> int:
@@ -82,6 +91,8 @@ class VisionTrainer:
             self.edges = EdgeClassifiers(level.channels for level in config.levels).to(device)
         self.episodes, self.training = episodes, training
         self.network = nn.ModuleDict({"stack": self.stack, "edges": self.edges})
+        averaged = ema_decay(training.regularizer) is not None
+        self.average = copy.deepcopy(self.stack).requires_grad_(False) if averaged else None
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay
         )
@@ -98,12 +109,15 @@ class VisionTrainer:
         total.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
+        self._follow()
         self.step += 1
         return {"loss": float(total.detach())} | {name: float(loss.detach()) for name, loss in losses.items()}
 
     def save(self, folder: Path, meta: dict[str, object]) -> None:
         """Writes everything that a resumed run needs."""
         tensors = {"network": self.network.state_dict(), "optimizer": flatten_optimizer(self.optimizer)}
+        if self.average is not None:
+            tensors["average"] = self.average.state_dict()
         save_checkpoint(folder, tensors, meta | {"step": self.step})
 
     def restore(self, folder: Path, meta: dict[str, object]) -> None:
@@ -115,12 +129,14 @@ class VisionTrainer:
         tensors, saved = load_run(folder, meta)
         self.network.load_state_dict(tensors["network"])
         restore_optimizer(self.optimizer, tensors["optimizer"])
+        if self.average is not None:
+            self.average.load_state_dict(tensors["average"])
         self.step = int(saved["step"])
 
     def _perception(self) -> Losses:
         level, how = self.stack.level(1).config, self.training
         seen = glimpses(self.episodes, how.seed, self.step, how.batch, 1, level.rollout)
-        losses = perception_losses(self.stack, seen, min(1.0, self.step / how.warm_up))
+        losses = perception_losses(self.stack, seen, min(1.0, self.step / how.warm_up), self._objective(1))
         return {f"{name}/1": loss for name, loss in losses.items()}
 
     def _upper(self) -> Losses:
@@ -133,11 +149,27 @@ class VisionTrainer:
                 config.rollout,
             )  # fmt: skip
             layouts = self.stack.layouts(seen.features.flatten(0, 1), k).unflatten(0, seen.features.shape[:2])
-            losses = level_losses(self.stack, k, layouts, seen.states, seen.actions)
+            target = None if self.average is None else self.average.layouts(seen.features[:, 1], k)
+            how = self._objective(k)
+            losses = level_losses(self.stack, k, layouts, seen.states, seen.actions, how=how, target=target)
             before, after = seen.states[:, 0], seen.states[:, 1]
             losses["edges"] = reachability_loss(self.edges.level(k), layouts[:, 0], before, after, generator)
             named |= {f"{name}/{k}": loss for name, loss in losses.items()}
         return named
+
+    def _objective(self, k: int) -> Objective:
+        """What the next step minimises on level ``k``."""
+        how = self.training
+        generator = step_generator(how.seed, self.step, f"regularizer/{k}")
+        return Objective(how.regularizer, how.within, how.taught, self.average, generator)
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Moves the average towards the stack."""
+        decay = ema_decay(self.training.regularizer)
+        if self.average is not None and decay is not None:
+            for slow, fast in zip(self.average.parameters(), self.stack.parameters(), strict=True):
+                slow.lerp_(fast, 1 - decay)
 
     @property
     def traces(self) -> Traces:
