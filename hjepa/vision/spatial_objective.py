@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from hjepa.regularizer import VICReg
-from hjepa.vision.features import grid_cells
 from hjepa.vision.spatial_level import PLACE, Scene, SpatialLevel, crop
 
 Losses = dict[str, Tensor]
 TINY = 1e-4
+SAMPLED = 20_000
+"""Cells that the variance is taken over."""
 MAP_WEIGHT, MAP_VARIANCE = 1.0, VICReg(variance=1.0, covariance=0.1)
 
 
@@ -40,10 +41,6 @@ def spatial_losses(
         "inverse": config.inverse_weight * _inverse_loss(level, maps, places, actions),
         "layout": MAP_WEIGHT * MAP_VARIANCE.penalty(sample),
     }
-
-
-SAMPLED = 20_000
-"""Cells that the variance is taken over."""
 
 
 def _roll_out_losses(
