@@ -68,6 +68,21 @@ def test_strides_that_do_not_fit_are_refused(strides: tuple[int, ...]) -> None:
         VisionConfig(levels=tuple(PlaceConfig(stride=stride) for stride in strides))
 
 
+def test_a_shared_layout_is_learned_with_level_1_alone() -> None:
+    shapes = (PlaceConfig(), PlaceConfig(stride=5))
+    features = torch.randn(2, 16, 6, 6)
+    shared, own = VisionStack(VisionConfig(levels=shapes, shared=True)), VisionStack(VisionConfig(levels=shapes))
+    assert torch.equal(shared.layouts(features, 2), shared.layouts(features, 1))
+    assert shared.layouts(features, 1).requires_grad and not shared.layouts(features, 2).requires_grad
+    assert not torch.equal(own.layouts(features, 2), own.layouts(features, 1))
+
+
+def test_layouts_that_cannot_be_shared_are_refused() -> None:
+    for config in ({"encoder": "spatial"}, {"levels": (PlaceConfig(), PlaceConfig(stride=5, channels=3))}):
+        with pytest.raises(ValueError, match="shared: needs"):
+            VisionConfig(shared=True, **config)
+
+
 def test_motion_is_the_difference_to_the_step_before() -> None:
     now, before = torch.tensor([[[3.0, 4.0]], [[1.0, 1.0]]]), torch.tensor([[[2.5, 4.5]], [[1.0, 1.0]]])
     made = states_of(now, before, torch.arange(2))

@@ -27,6 +27,8 @@ class VisionConfig:
             moves and its motion, beside a layout that stays (factorised).
         levels: the finest first; the spatial encoder's level 1 has a shape of its own.
         spatial: the shape of level 1 for the spatial encoder.
+        shared: whether all levels read level 1's layout (factorised), which is then learned with level 1 alone, instead
+            of one of their own.
     """
 
     channels: int = 16
@@ -38,8 +40,11 @@ class VisionConfig:
         PlaceConfig(stride=10, rollout=4, taps=5, spacing=1.5),
     )
     spatial: SpatialConfig = field(default_factory=SpatialConfig)
+    shared: bool = False
 
     def __post_init__(self) -> None:
+        if self.shared and (self.encoder == "spatial" or len({level.channels for level in self.levels}) > 1):
+            raise ValueError("shared: needs the factorised encoder, and levels with equally many channels")
         if self.patch < 1:
             raise ValueError(f"patch must be at least 1 pixel, not {self.patch}")
         strides = [1, *(level.stride for level in self.levels)]
@@ -102,6 +107,8 @@ class VisionStack(nn.Module):
 
     def layouts(self, features: Tensor, k: int) -> Tensor:
         """[N, C, h, w] features to the [N, C_k, h, w] layout of level ``k``."""
+        if self.config.shared and k > 1:
+            return self.level(1).layout(features).detach()
         return self.level(k).layout(features)
 
     def macro_actions(self, actions: Tensor, k: int) -> Tensor:
