@@ -7,22 +7,25 @@ too high (A* needs no more), and level 1's subgoals are so near that nothing is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from hjepa.vision.agent import VisionAgent
+from hjepa.vision.optimised_ways import TopConfig, other_ways
 from hjepa.vision.place_level import LAYOUT, PLACE, STATE, PlaceLevel
 from hjepa.vision.spatial_level import Scene, SpatialLevel
-from hjepa.vision.ways import Edges, WayPlanner
+from hjepa.vision.ways import Edges, Searcher, WayPlanner
 from planners.astar import LatentAStar
-from planners.base import Box, Discrete
+from planners.base import ActionSpace, Box, Discrete, Dynamics
 from planners.hierarchy import Controller, HierarchicalPlanner, PlanningLevel
 from planners.sampling import MPPI
 
 Ground = Tensor | Scene
 """What level 1 knows of M layouts: [M, C, h, w] maps of them, or the scenes of a level that keeps the picture."""
+FREE = 1e9
+"""Norm of macro-actions that nothing shortens."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class VisionPlanning:
         resolution: cells of the feature map within which a search tells no states apart.
         weight: of the estimate of what is still to go.
         expansions: most nodes that a search expands.
+        top: what plans at the topmost level.
     """
 
     commit: int = 4
@@ -63,6 +67,7 @@ class VisionPlanning:
     resolution: float = 1.0
     weight: float = 1.5
     expansions: int = 1500
+    top: TopConfig = field(default_factory=TopConfig)
 
 
 @dataclass(frozen=True)
@@ -109,32 +114,44 @@ def vision_hierarchy(
         embed=embed,
         measure=embed,
     )
-    levels = [_level(agent, layouts, config, k, generator) for k, layouts in enumerate(above, 2)]
+    tops = [TopConfig()] * (len(above) - 1) + [config.top]
+    levels = [
+        _level(agent, layouts, replace(config, top=top), k, generator)
+        for k, (layouts, top) in enumerate(zip(above, tops, strict=False), 2)
+    ]
     return HierarchicalPlanner(controller, levels)
 
 
 def _level(
     agent: VisionAgent, layouts: Tensor, config: VisionPlanning, k: int, generator: torch.Generator
 ) -> PlanningLevel:
-    level, embed = agent.stack.level(k), _world_steps(agent.stack.pace)
-    stride, sizes = level.config.stride, [1e6] * STATE  # motion is not told apart: places are expanded once
-    sizes[PLACE], sizes[LAYOUT] = [config.resolution] * 2, 0.5
-    planner = WayPlanner(
-        LatentAStar(resolution=tuple(sizes), weight=config.weight, max_expansions=config.expansions),
-        LayoutDynamics(level, layouts, Discrete(len(level.codebook)), 1.0),
-        len(level.codebook),
-        Edges(agent.edges.level(k), layouts, stride, config.doubt, config.caution, config.near),
-        agent.stack.pace,
-        tolerance=config.tolerance * stride,
-        generator=generator,
-    )
+    level, stride = agent.stack.level(k), agent.stack.level(k).config.stride
+    edges = Edges(agent.edges.level(k), layouts, stride, config.doubt, config.caution, config.near)
+    pace, tolerance = agent.stack.pace, config.tolerance * stride
+
+    def dynamics(actions: ActionSpace) -> Dynamics:
+        return LayoutDynamics(level, layouts, actions, FREE)
+
+    if config.top.planner == "astar":
+        codes = len(level.codebook)
+        planner = WayPlanner(_searcher(config), dynamics(Discrete(codes)), codes, edges, pace, tolerance, generator)
+    else:
+        planner = other_ways(config.top, level, dynamics, edges, pace, tolerance, generator)
     return PlanningLevel(
         planner,
-        embed,
+        _world_steps(pace),
         lookahead=(config.lookahead if k == 2 else 1.0) * stride,
         patience=config.patience * stride,
         off_path=config.off_path * stride,
     )
+
+
+def _searcher(config: VisionPlanning) -> Searcher:
+    """A* over the codes of a level."""
+    sizes = [1e6] * STATE  # motion is not told apart: places are expanded once
+    sizes[PLACE], sizes[LAYOUT] = [config.resolution] * 2, 0.5
+    search = LatentAStar(resolution=tuple(sizes), weight=config.weight, max_expansions=config.expansions)
+    return lambda edge_cost: replace(search, edge_cost=edge_cost)
 
 
 def _world_steps(pace: Tensor) -> Callable[[Tensor], Tensor]:

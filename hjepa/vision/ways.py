@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
@@ -12,12 +13,15 @@ from torch.nn.functional import softplus
 
 from hjepa.vision.place_level import LAYOUT, PLACE
 from hjepa.vision.reachability import Reachability
-from planners.astar import LatentAStar, SearchGoal
-from planners.base import Dynamics, Plan, Recorder
+from planners.astar import SearchGoal
+from planners.base import Dynamics, Plan, Planner, Recorder
+from planners.edges import StateFunction
 from planners.landmarks import NONE, Path, Query
 
 Ways = dict[int, Tensor]
 """By problem, the [n, 2, 2] beginnings and ends of ways that did not lead where the model said, cells."""
+Searcher = Callable[[StateFunction], Planner]
+"""What edges cost (see :class:`Edges`) to a planner that finds paths along them."""
 
 
 @final
@@ -62,9 +66,9 @@ class WayPlanner:
     A way's number, by which it can be rejected, is its place in ``ways``.
 
     Attributes:
-        search: A* over the codes.
+        search: what finds paths.
         dynamics: the level's predictor.
-        codes: of its codebook.
+        codes: predictions of a node that the planner expands: those of the codebook.
         edges: of the level.
         pace: [] cells per world step, at which straight distances become estimates of time.
         tolerance: a target counts as reached within this many world steps.
@@ -72,7 +76,7 @@ class WayPlanner:
         ways: [2, 2] the beginning and the end of every way that was handed down, cells.
     """
 
-    search: LatentAStar
+    search: Searcher
     dynamics: Dynamics
     codes: int
     edges: Edges
@@ -95,7 +99,7 @@ class WayPlanner:
             for query in queries
             if query.rejected
         }
-        search = _with_edges(self.search, self.edges, refused)
+        search = self.search(lambda before, after: self.edges(before, after, refused))
         goal = SearchGoal(target, self._distance, self.tolerance)
         plan = search.plan(self.dynamics, goal, start, generator=self.generator, recorder=recorder)
         return [self._path(query, plan, row) for row, query in enumerate(queries)]
@@ -128,7 +132,3 @@ class WayPlanner:
             expanded=expanded,
             calls=expanded * self.codes,
         )
-
-
-def _with_edges(search: LatentAStar, edges: Edges, refused: Ways) -> LatentAStar:
-    return replace(search, edge_cost=lambda before, after: edges(before, after, refused))
