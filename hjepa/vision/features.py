@@ -74,6 +74,34 @@ class Attention(nn.Module):
         mean, spread = _moments(attention)
         return self.SHARPNESS * (attention - mean) / spread
 
+    def focus(self, features: Tensor, side: int) -> Tensor:
+        """[N, C, h, w] features to [N, 2] places, pooled in the square of ``side`` cells around the peak alone.
+
+        So what is far away has no say, and a piece of the map tells the same place as all of it.
+        """
+        peaks = self.heads(features)[:, 0].flatten(1).argmax(-1)
+        width = features.shape[-1]
+        centres = torch.stack([peaks % width, peaks // width], -1)
+        pieces = crop(features, torch.arange(len(features), device=features.device), centres, side)
+        return self.within(pieces, centres.to(features), *self.moments(features))
+
+    def within(self, pieces: Tensor, centres: Tensor, mean: Tensor, spread: Tensor) -> Tensor:
+        """Where attention is within pieces of maps.
+
+        Args:
+            pieces: [N, C, s, s].
+            centres: [N, 2] cells (x, y) around which they were.
+            mean: [N, 1] of attention over the whole map, before it is standardised.
+            spread: [N, 1] its standard deviation.
+
+        Returns:
+            [N, 2] places.
+        """
+        heads = self.heads(pieces).flatten(2)
+        weights = (self.SHARPNESS * (heads[:, 0] - mean) / spread).softmax(-1)
+        cells = grid_cells(pieces.shape[-2], pieces.shape[-1], pieces) - pieces.shape[-1] // 2
+        return centres + (weights.unsqueeze(1) * (cells + heads[:, 1:].tanh())).sum(-1)
+
     def moments(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """[N, C, h, w] features to the [N, 1] means and deviations of attention before it is standardised."""
         return _moments(self.heads(features)[:, 0].flatten(1))
@@ -120,3 +148,17 @@ def read(layouts: Tensor, numbers: Tensor, places: Tensor) -> Tensor:
     )
     bags = embedding_bag(rows.flatten(0, -2), table, per_sample_weights=shares.flatten(0, -2), mode="sum")
     return bags.unflatten(0, places.shape[:2])
+
+
+def crop(maps: Tensor, numbers: Tensor, centres: Tensor, side: int) -> Tensor:
+    """[N, C, side, side] of [M, C, h, w] maps with [N] numbers around [N, 2] centres (x, y), whole cells.
+
+    Beyond the border is what is at the border. The result is channels last.
+    """
+    count, channels, height, width = maps.shape
+    table = maps.permute(0, 2, 3, 1).reshape(count * height * width, channels)
+    reach = torch.arange(side, device=maps.device) - side // 2
+    x = (centres[:, :1].long() + reach).clamp(0, width - 1)
+    y = (centres[:, 1:].long() + reach).clamp(0, height - 1)
+    rows = (numbers[:, None, None] * height + y.unsqueeze(2)) * width + x.unsqueeze(1)
+    return table[rows].permute(0, 3, 1, 2)

@@ -18,6 +18,8 @@ from torch.nn.functional import avg_pool2d
 from hjepa.vision.layout_objective import LayoutRegularizer, layout_loss, macro_penalty
 from hjepa.vision.place_level import MOTION, PLACE, PlaceLevel
 from hjepa.vision.recordings import Glimpses
+from hjepa.vision.spatial_level import Scene, SpatialLevel
+from hjepa.vision.spatial_objective import spatial_losses
 from hjepa.vision.stack import VisionStack, states_of
 
 Losses = dict[str, Tensor]
@@ -27,6 +29,8 @@ MOTION_WEIGHT = 0.1
 """Of errors of motions beside those of places."""
 TAUGHT = 0.2
 """Weight of what motion teaches attention, in the end: it keeps places where they are seen, and at their scale."""
+REMEMBERED = [0, -2, -1]
+"""Of a window's frames, those from which its scene is remembered: both ends, and the one at any time."""
 TINY = 1e-6
 """Squared cells that are nothing."""
 
@@ -62,17 +66,20 @@ def perception_losses(stack: VisionStack, seen: Glimpses, ramp: float, how: Obje
     batch, times = seen.frames.shape[:2]
     features = stack.backbone(seen.frames.flatten(0, 1))
     places = stack.places(features).view(batch, times, 2)
-    layouts = stack.layouts(features.unflatten(0, (batch, times))[:, [0, -1]].flatten(0, 1), 1)
-    states = states_of(places[:, seen.now], places[:, seen.before], torch.arange(batch, device=places.device))
+    maps = features.unflatten(0, (batch, times))
     logits = stack.attention.logits(features).unflatten(0, (batch, times))
     moving = how.taught * (1 - (1 - TAUGHT) * ramp) * _motion_loss(logits, seen.frames, stack.config.patch)
     apart = places[:, -1] - places[:, 0]  # the last frame is at any time of the episode
     # A logarithm, as the errors below are relative: a linear hinge on small moves gives way to them.
     within = torch.relu(math.log(MARGIN) - 0.5 * apart.square().mean(0).add(1e-8).log()).mean()
+    shared = {"motion": moving, "within": how.within * within}
+    if isinstance(stack.first, SpatialLevel):
+        scene = Scene.remember(stack.attention, maps[:, REMEMBERED], places[:, REMEMBERED].detach())
+        return shared | spatial_losses(stack.first, scene, maps[:, :-1], places[:, :-1], seen.actions, ramp)
+    layouts = stack.layouts(maps[:, [0, -1]].flatten(0, 1), 1).unflatten(0, (batch, 2))
+    states = states_of(places[:, seen.now], places[:, seen.before], torch.arange(batch, device=places.device))
     target = None if how.target is None else how.target.layouts(how.target.backbone(seen.frames[:, -1]), 1)
-    return {"motion": moving, "within": how.within * within} | level_losses(
-        stack, 1, layouts.unflatten(0, (batch, 2)), states, seen.actions, ramp, how, target
-    )
+    return shared | level_losses(stack, 1, layouts, states, seen.actions, ramp, how, target)
 
 
 def level_losses(

@@ -15,13 +15,15 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from hjepa.layers import mlp
-from hjepa.vision.features import Attention, grid_cells
+from hjepa.vision.features import Attention, crop, grid_cells
 
 PLACE, NUMBER, FOVEA = slice(0, 2), 2, slice(3, None)
 """Components of a state: the place (x, y) that attention reads from its map, cells; the number of the scene; and the
 fovea, [2C, f, f] flattened: the map around the rounded place now, and one world step before."""
 HALO = 2
 """Cells around the fovea that a prediction looks at, too: two convolutions of 3 x 3."""
+WINDOW = 9
+"""Cells per side of the square around the peak of attention in which it is pooled: that which a prediction looks at."""
 HALF = 0.499
 """Of a cell: places stay so near to the middle of their fovea that it is what they are rounded to."""
 
@@ -82,25 +84,7 @@ class Scene(NamedTuple):
 
     def place(self, maps: Tensor, numbers: Tensor, centres: Tensor) -> Tensor:
         """[N, 2] where attention is in [N, C, s, s] pieces of maps around [N, 2] centres."""
-        heads = self.attention.heads(maps).flatten(2)
-        standard = (heads[:, 0] - self.mean[numbers]) / self.spread[numbers]
-        weights = (self.attention.SHARPNESS * standard).softmax(-1)
-        cells = grid_cells(maps.shape[-2], maps.shape[-1], maps) - maps.shape[-1] // 2
-        return centres + (weights.unsqueeze(1) * (cells + heads[:, 1:].tanh())).sum(-1)
-
-
-def crop(maps: Tensor, numbers: Tensor, centres: Tensor, side: int) -> Tensor:
-    """[N, C, side, side] of [M, C, h, w] maps with [N] numbers around [N, 2] centres (x, y), whole cells.
-
-    Beyond the border is what is at the border. The result is channels last.
-    """
-    count, channels, height, width = maps.shape
-    table = maps.permute(0, 2, 3, 1).reshape(count * height * width, channels)
-    reach = torch.arange(side, device=maps.device) - side // 2
-    x = (centres[:, :1].long() + reach).clamp(0, width - 1)
-    y = (centres[:, 1:].long() + reach).clamp(0, height - 1)
-    rows = (numbers[:, None, None] * height + y.unsqueeze(2)) * width + x.unsqueeze(1)
-    return table[rows].permute(0, 3, 1, 2)
+        return self.attention.within(maps, centres, self.mean[numbers], self.spread[numbers])
 
 
 def overlay(around: Tensor, fovea: Tensor) -> Tensor:

@@ -51,27 +51,28 @@ def _roll_out_losses(
     A map's unit is how far it is from one in which nothing moves there. It has gradients, too: nothing is gained by
     showing less.
     """
-    numbers = torch.arange(len(maps), device=maps.device)
+    numbers, channels, side = torch.arange(len(maps), device=maps.device), level.channels, level.config.fovea
     state = level.states(maps[:, 1], maps[:, 0], places[:, 1], numbers)
+    rolled = []
+    for action in actions.unbind(1):
+        state = level(scene, state, action)
+        rolled.append(state)
+    predicted = torch.stack(rolled, 1)
+    centres, scenes = predicted[..., PLACE].detach().round().flatten(0, 1), numbers.repeat_interleave(len(rolled))
+    actual = crop(maps[:, 2:].flatten(0, 1), torch.arange(len(centres), device=maps.device), centres, side)
+    foveas = level.foveas(predicted.flatten(0, 1))[:, :channels]
+    apart, shown = (piece.sub(actual).square().mean() for piece in (foveas, scene.around(scenes, centres, side)))
     moved = (places[:, -1] - places[:, 1]).square().mean()
-    apart, shown, read = maps.new_zeros(()), maps.new_zeros(()), maps.new_zeros(())
-    for t in range(actions.shape[1]):
-        state = level(scene, state, actions[:, t])
-        centres = state[:, PLACE].detach().round()
-        actual = crop(maps[:, t + 2], numbers, centres, level.config.fovea)
-        empty = scene.around(numbers, centres, level.config.fovea)
-        apart = apart + (level.foveas(state)[:, : level.channels] - actual).square().mean()
-        shown = shown + (empty - actual).square().mean()
-        read = read + (state[:, PLACE] - places[:, t + 2]).square().mean()
-    return apart / (shown + TINY), read / actions.shape[1] / (moved + TINY)
+    read = (predicted[..., PLACE] - places[:, 2:]).square().mean()
+    return apart / (shown + TINY), read / (moved + TINY)
 
 
 def _inverse_loss(level: SpatialLevel, maps: Tensor, places: Tensor, actions: Tensor) -> Tensor:
     """[] the squared error of the actions that are read from a step, its motion before, and where it led."""
     count, steps = actions.shape[:2]
-    numbers = torch.arange(count * steps, device=maps.device)
-    centres = places[:, 1:-1].detach().round().flatten(0, 1)
-    seen = [
-        crop(maps[:, t : t + steps].flatten(0, 1), numbers, centres, level.config.fovea).flatten(1) for t in (0, 1, 2)
-    ]
-    return (level.invert(torch.cat(seen, -1)) - actions.flatten(0, 1)).square().mean()
+    windows = (steps + 2) * torch.arange(count, device=maps.device).unsqueeze(1)
+    first = windows + torch.arange(steps, device=maps.device)  # numbers of the maps before each step's own
+    numbers = torch.stack([first, first + 1, first + 2], -1).flatten()
+    centres = places[:, 1:-1].detach().round().flatten(0, 1).repeat_interleave(3, 0)
+    seen = crop(maps.flatten(0, 1), numbers, centres, level.config.fovea)
+    return (level.invert(seen.reshape(count * steps, -1)) - actions.flatten(0, 1)).square().mean()

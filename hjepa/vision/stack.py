@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from hjepa.vision.features import Attention, Backbone
 from hjepa.vision.place_level import PlaceConfig, PlaceLevel
-from hjepa.vision.spatial_level import SpatialConfig, SpatialLevel
+from hjepa.vision.spatial_level import WINDOW, SpatialConfig, SpatialLevel
 
 Encoder = Literal["spatial", "factorised"]
 
@@ -103,6 +103,8 @@ class VisionStack(nn.Module):
 
     def places(self, features: Tensor) -> Tensor:
         """[N, C, h, w] features to the [N, 2] places of what moves, cells."""
+        if self.config.encoder == "spatial":
+            return self.attention.focus(features, WINDOW)
         return self.attention(features)
 
     def layouts(self, features: Tensor, k: int) -> Tensor:

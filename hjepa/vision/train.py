@@ -134,7 +134,7 @@ class VisionTrainer:
         self.step = int(saved["step"])
 
     def _perception(self) -> Losses:
-        level, how = self.stack.level(1).config, self.training
+        level, how = self.stack.first.config, self.training
         seen = glimpses(self.episodes, how.seed, self.step, how.batch, 1, level.rollout)
         losses = perception_losses(self.stack, seen, min(1.0, self.step / how.warm_up), self._objective(1))
         return {f"{name}/1": loss for name, loss in losses.items()}
