@@ -114,7 +114,7 @@ def test_it_learns_where_a_dot_goes_that_is_pushed() -> None:
     level, generator = SpatialLevel(SpatialConfig(hidden=24), CHANNELS, action=2), torch.Generator().manual_seed(0)
     optimizer = torch.optim.Adam(level.parameters(), lr=1e-2)
     errors = []
-    for _ in range(60):
+    for _ in range(100):
         maps, places, moves = walks(generator)
         scene = Scene(pointing(), torch.zeros_like(maps[:, 0]), *pointing().moments(maps[:, 0]))
         losses = spatial_losses(level, scene, maps, places, moves, 1.0)
@@ -122,7 +122,7 @@ def test_it_learns_where_a_dot_goes_that_is_pushed() -> None:
         torch.stack([losses["predict"], losses["place"], losses["inverse"]]).sum().backward()
         optimizer.step()
         errors.append([float(losses[name].detach()) for name in ("predict", "place")])
-    assert min(errors[0]) > 0.5 and (np.mean(errors[-5:], axis=0) < (0.85, 0.1)).all()
+    assert min(errors[0]) > 0.5 and (np.mean(errors[-5:], axis=0) < (0.75, 0.1)).all()
 
 
 @cache

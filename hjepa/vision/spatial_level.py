@@ -36,6 +36,8 @@ class SpatialConfig:
         rollout: how many of its own predictions it is trained to chain.
         fovea: cells per side of the square in which maps change; odd.
         hidden: channels of the predictor's hidden layers.
+        gist: hidden units of what tells every cell of the fovea how all of it moves, and what is done: two small
+            convolutions see too little of it.
         inverse_weight: weight of the inverse-dynamics loss.
         place_weight: weight of the error of the places that are read from predicted maps.
     """
@@ -43,6 +45,7 @@ class SpatialConfig:
     rollout: int = 12
     fovea: int = 5
     hidden: int = 32
+    gist: int = 64
     inverse_weight: float = 0.5
     place_weight: float = 1.0
 
@@ -110,7 +113,7 @@ class SpatialLevel(nn.Module):
         super().__init__()
         self.config, self.channels, self.action_dim = config, channels, action
         self.look = nn.Conv2d(2 * channels, config.hidden, 3)
-        self.push = nn.Linear(action, config.hidden)
+        self.gist = mlp(2 * channels * config.fovea**2 + action, (config.gist,), config.hidden)
         self.change = nn.Sequential(
             nn.SiLU(),
             nn.Conv2d(config.hidden, config.hidden, 3),
@@ -152,7 +155,8 @@ class SpatialLevel(nn.Module):
         around = scene.around(numbers, centres, inner + 2 * HALO)
         now = overlay(around, foveas[:, : self.channels])
         before = overlay(around, foveas[:, self.channels :])
-        seen = self.look(torch.cat([now, before], 1)) + self.push(pushes)[:, :, None, None]
+        gist = self.gist(torch.cat([foveas.flatten(1), pushes], 1))
+        seen = self.look(torch.cat([now, before], 1)) + gist[:, :, None, None]
         after = overlay(around, foveas[:, : self.channels] + self.change(seen))
         places = scene.place(after, numbers, centres)
         moved = (places.detach().round() - centres).clamp(-HALO, HALO)
