@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from scripts._four_rooms_seen import FOUR_ROOMS
 from scripts._mazes_seen import DIVERSE_MAZE
 from scripts._rooms_seen import TWO_ROOMS
 from scripts._seen import SeenWorld
 
-SEEN: dict[str, SeenWorld] = {world.name: world for world in (DIVERSE_MAZE, TWO_ROOMS)}
+SEEN: dict[str, SeenWorld] = {world.name: world for world in (DIVERSE_MAZE, TWO_ROOMS, FOUR_ROOMS)}
 
 
 def seen_world(words: Sequence[str]) -> SeenWorld | None:

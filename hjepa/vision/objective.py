@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
 
 from hjepa.vision.layout_objective import LayoutRegularizer, layout_loss, macro_penalty
+from hjepa.vision.moving import motion_loss
 from hjepa.vision.place_level import MOTION, PLACE, PlaceLevel
 from hjepa.vision.recordings import Glimpses
 from hjepa.vision.spatial_level import Scene, SpatialLevel
@@ -43,6 +43,7 @@ class Objective:
         regularizer: what keeps layouts from collapsing.
         within: weight of the hinge on how far what moves moves within an episode.
         taught: weight of what motion teaches attention.
+        lag: world steps between the frames whose differences teach it; 0: they are of any two times.
         target: a moving average of the stack, whose layouts are the targets.
         generator: of what regularisers draw.
     """
@@ -50,6 +51,7 @@ class Objective:
     regularizer: LayoutRegularizer = "vicreg"
     within: float = 2.0
     taught: float = 1.0
+    lag: int = 0
     target: VisionStack | None = None
     generator: torch.Generator | None = None
 
@@ -68,7 +70,7 @@ def perception_losses(stack: VisionStack, seen: Glimpses, ramp: float, how: Obje
     places = stack.places(features).view(batch, times, 2)
     maps = features.unflatten(0, (batch, times))
     logits = stack.attention.logits(features).unflatten(0, (batch, times))
-    moving = how.taught * (1 - (1 - TAUGHT) * ramp) * _motion_loss(logits, seen.frames, stack.config.patch)
+    moving = how.taught * (1 - (1 - TAUGHT) * ramp) * motion_loss(logits, seen.frames, stack.config.patch, how.lag)
     apart = places[:, -1] - places[:, 0]  # the last frame is at any time of the episode
     # A logarithm, as the errors below are relative: a linear hinge on small moves gives way to them.
     within = torch.relu(math.log(MARGIN) - 0.5 * apart.square().mean(0).add(1e-8).log()).mean()
@@ -115,23 +117,6 @@ def level_losses(
         penalty = macro_penalty(how.regularizer, macro_actions.flatten(0, 1), how.generator)
         losses["macro"] = level.config.macro_weight * penalty
     return losses
-
-
-def _motion_loss(logits: Tensor, frames: Tensor, patch: int) -> Tensor:
-    """[] how far attention is from where pictures of one episode differ, nats.
-
-    They differ where what moves is, and where it was in the other picture; only the former can be seen, and is learned.
-    So an infant learns to see (Pathak et al., 2017, "Learning features by watching objects move").
-
-    Args:
-        logits: [B, U, h * w] of attending to each cell.
-        frames: [B, U, 3, H, W], the last of which is compared with the others.
-        patch: pixels in a cell.
-    """
-    apart = (frames[:, :-1].float() - frames[:, -1:].float()).abs().mean(2)
-    shares = avg_pool2d(apart, patch).flatten(2)
-    shares = shares / shares.sum(-1, keepdim=True).clamp_min(1e-6)
-    return -(shares * logits[:, :-1].log_softmax(-1)).sum(-1).mean()
 
 
 def _roll_out_loss(level: PlaceLevel, layouts: Tensor, states: Tensor, macro_actions: Tensor) -> Tensor:

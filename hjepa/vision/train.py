@@ -47,6 +47,8 @@ class VisionTraining:
         regularizer: what keeps layouts and macro-actions from collapsing.
         within: weight of the hinge on how far what is attended to moves within an episode.
         taught: weight of what motion teaches attention.
+        lag: world steps before and after a frame at which are those that it must differ from, to teach attention; 0:
+            one of any time. With distractors that jump now and then, a few steps find what moves on and on.
     """
 
     seed: int = 0
@@ -62,6 +64,7 @@ class VisionTraining:
     regularizer: LayoutRegularizer = "vicreg"
     within: float = 2.0
     taught: float = 1.0
+    lag: int = 0
 
     @property
     def total(self) -> int:
@@ -161,7 +164,7 @@ class VisionTrainer:
         """What the next step minimises on level ``k``."""
         how = self.training
         generator = step_generator(how.seed, self.step, f"regularizer/{k}")
-        return Objective(how.regularizer, how.within, how.taught, self.average, generator)
+        return Objective(how.regularizer, how.within, how.taught, how.lag, self.average, generator)
 
     @torch.no_grad()
     def _follow(self) -> None:
