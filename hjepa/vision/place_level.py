@@ -35,6 +35,8 @@ class PlaceConfig:
         inverse_weight: weight of the inverse-dynamics loss.
         macro_weight: weight of the VICReg penalty on macro-actions.
         codes: size of the macro-action codebook.
+        shortest: false ways that its edge classifier learns from are at least this many times as long as the true ones
+            that they are made of. Below 1 where walls are thin: who crosses one need not go far.
     """
 
     stride: int = 1
@@ -47,6 +49,7 @@ class PlaceConfig:
     inverse_weight: float = 0.5
     macro_weight: float = 0.05
     codes: int = 24
+    shortest: float = 1.0
 
 
 @final

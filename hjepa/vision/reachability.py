@@ -72,7 +72,12 @@ class EdgeClassifiers(nn.ModuleDict):
 
 
 def reachability_loss(
-    reachability: Reachability, layouts: Tensor, before: Tensor, after: Tensor, generator: torch.Generator
+    reachability: Reachability,
+    layouts: Tensor,
+    before: Tensor,
+    after: Tensor,
+    generator: torch.Generator,
+    shortest: float = 1.0,
 ) -> Tensor:
     """[] the cross entropy of recorded ways against invented ones.
 
@@ -82,10 +87,11 @@ def reachability_loss(
         before: [N, 5] recorded states.
         after: [N, 5] the states a stride later.
         generator: of the inventions.
+        shortest: length of an invented way, least, in units of the true one that it is made of.
     """
     size = len(before)
     other = torch.randperm(size, generator=generator).to(before.device)
-    stretch = 1 + LONGER * torch.rand(size, 1, generator=generator).to(before.device)
+    stretch = shortest + (LONGER + 1 - shortest) * torch.rand(size, 1, generator=generator).to(before.device)
     invented = before.clone()
     invented[:, PLACE] += stretch * (after[other, PLACE] - before[other, PLACE])
     logits = reachability(layouts, before.repeat(2, 1), torch.cat([after, invented]))

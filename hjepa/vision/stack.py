@@ -29,6 +29,8 @@ class VisionConfig:
         spatial: the shape of level 1 for the spatial encoder.
         shared: whether all levels read level 1's layout (factorised), which is then learned with level 1 alone, instead
             of one of their own.
+        window: cells per side of the square around the peak of attention from which places are read (factorised), odd;
+            0 is the whole map, whose rest draws places towards its middle. The spatial encoder has a window always.
     """
 
     channels: int = 16
@@ -41,10 +43,13 @@ class VisionConfig:
     )
     spatial: SpatialConfig = field(default_factory=SpatialConfig)
     shared: bool = False
+    window: int = 0
 
     def __post_init__(self) -> None:
         if self.shared and (self.encoder == "spatial" or len({level.channels for level in self.levels}) > 1):
             raise ValueError("shared: needs the factorised encoder, and levels with equally many channels")
+        if self.window < 0 or (self.window and self.window % 2 == 0):
+            raise ValueError(f"window must be an odd number of cells, or 0, not {self.window}")
         if self.patch < 1:
             raise ValueError(f"patch must be at least 1 pixel, not {self.patch}")
         strides = [1, *(level.stride for level in self.levels)]
@@ -103,9 +108,8 @@ class VisionStack(nn.Module):
 
     def places(self, features: Tensor) -> Tensor:
         """[N, C, h, w] features to the [N, 2] places of what moves, cells."""
-        if self.config.encoder == "spatial":
-            return self.attention.focus(features, WINDOW)
-        return self.attention(features)
+        window = WINDOW if self.config.encoder == "spatial" else self.config.window
+        return self.attention.focus(features, window) if window else self.attention(features)
 
     def layouts(self, features: Tensor, k: int) -> Tensor:
         """[N, C, h, w] features to the [N, C_k, h, w] layout of level ``k``."""

@@ -156,7 +156,9 @@ class VisionTrainer:
             how = self._objective(k)
             losses = level_losses(self.stack, k, layouts, seen.states, seen.actions, how=how, target=target)
             before, after = seen.states[:, 0], seen.states[:, 1]
-            losses["edges"] = reachability_loss(self.edges.level(k), layouts[:, 0], before, after, generator)
+            losses["edges"] = reachability_loss(
+                self.edges.level(k), layouts[:, 0], before, after, generator, config.shortest
+            )
             named |= {f"{name}/{k}": loss for name, loss in losses.items()}
         return named
 
