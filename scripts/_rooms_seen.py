@@ -8,8 +8,11 @@ from typing import Any, Literal
 import torch
 
 from hjepa.vision.agent import VisionExperiment
+from hjepa.vision.place_level import PlaceConfig
 from hjepa.vision.planning import VisionPlanning
 from hjepa.vision.recordings import Episodes
+from hjepa.vision.stack import VisionConfig
+from hjepa.vision.train import VisionTraining
 from scripts._seen import Row, SeenTasks, SeenWorld, camera
 from worlds import TwoRoomsTasks, fixed_rooms, random_rooms, record_rooms, rooms_raster
 from worlds.rooms_tasks import FINAL_RADIUS, FIRST_HIT_RADIUS, TIME_LIMIT, Rule
@@ -127,6 +130,15 @@ def trial_rooms(card: dict[str, Any], layouts: int, seed: int) -> Rooms:
     )
 
 
-EXPERIMENT = VisionExperiment()
-PLANNING = VisionPlanning()
+EXPERIMENT = VisionExperiment(
+    VisionConfig(
+        levels=(
+            PlaceConfig(rollout=8),
+            PlaceConfig(stride=5, rollout=5, taps=5, spacing=1.0, shortest=0.3),  # the wall is 3 pixels thin
+        ),
+        window=5,
+    ),
+    VisionTraining(steps=1000, batch=24, warm_up=200, upper_steps=2000, traced=5000),
+)
+PLANNING = VisionPlanning(tolerance=0.6, resolution=0.7)
 TWO_ROOMS = SeenWorld(TASK, TRAINING_HELP, EVALUATION_HELP, RoomsData(), RoomsTrials(), "rooms", EXPERIMENT, PLANNING)
