@@ -103,10 +103,10 @@ def test_a_prediction_depends_on_its_own_scene_and_action_alone() -> None:
 
 def walks(generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
     """[B, n+2, C, h, w] maps of a dot, its [B, n+2, 2] places, and the [B, n, 2] whole moves that it was told."""
-    moves = torch.randint(-1, 2, (32, 2, 2), generator=generator).float()
+    moves = torch.randint(-1, 2, (32, 3, 2), generator=generator).float()
     begin = torch.randint(5, 11, (32, 1, 2), generator=generator).float()
-    places = torch.cat([begin, begin, begin + moves.cumsum(1)], 1)
-    return dotted(places.flatten(0, 1)).unflatten(0, places.shape[:2]), places, moves
+    places = torch.cat([begin, begin + moves.cumsum(1)], 1)
+    return dotted(places.flatten(0, 1)).unflatten(0, places.shape[:2]), places, moves[:, 1:]
 
 
 def test_it_learns_where_a_dot_goes_that_is_pushed() -> None:
@@ -122,7 +122,7 @@ def test_it_learns_where_a_dot_goes_that_is_pushed() -> None:
         torch.stack([losses["predict"], losses["place"], losses["inverse"]]).sum().backward()
         optimizer.step()
         errors.append([float(losses[name].detach()) for name in ("predict", "place")])
-    assert min(errors[0]) > 0.5 and (np.mean(errors[-5:], axis=0) < (0.75, 0.1)).all()
+    assert min(errors[0]) > 0.9 and (np.mean(errors[-5:], axis=0) < (0.7, 0.5)).all()
 
 
 @cache

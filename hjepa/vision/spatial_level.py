@@ -24,6 +24,8 @@ HALO = 2
 """Cells around the fovea that a prediction looks at, too: two convolutions of 3 x 3."""
 WINDOW = 9
 """Cells per side of the square around the peak of attention in which it is pooled: that which a prediction looks at."""
+DECAY = 0.98
+"""Of the running mean that changes are measured by."""
 HALF = 0.499
 """Of a cell: places stay so near to the middle of their fovea that it is what they are rounded to."""
 
@@ -99,6 +101,11 @@ def overlay(around: Tensor, fovea: Tensor) -> Tensor:
     return torch.where(inside[:, None] & inside, pad(fovea, [margin] * 4), around)
 
 
+def inside(maps: Tensor) -> Tensor:
+    """[N, C, s, s] pieces of maps without the halo."""
+    return maps[..., HALO:-HALO, HALO:-HALO]
+
+
 @final
 class SpatialLevel(nn.Module):
     """Level 1: predicts the next map around what moves, from the last two and an action.
@@ -107,7 +114,14 @@ class SpatialLevel(nn.Module):
         config: its shape.
         channels: C, of the feature map.
         action: A, components of the world's action.
+
+    Attributes:
+        pace: [] running mean of the squared change of a fovea in one step: the unit that its networks see changes in.
+        batches: [] how many went into it.
     """
+
+    pace: Tensor
+    batches: Tensor
 
     def __init__(self, config: SpatialConfig, channels: int, action: int) -> None:
         super().__init__()
@@ -125,6 +139,13 @@ class SpatialLevel(nn.Module):
         nn.init.normal_(last.weight, std=1e-3)  # it begins as "nothing changes"
         nn.init.zeros_(last.bias)
         self.invert = mlp(3 * channels * config.fovea**2, (64,), action)
+        self.register_buffer("pace", torch.ones(()))
+        self.register_buffer("batches", torch.zeros(()))
+
+    def note_pace(self, change: Tensor) -> None:
+        """Takes [] one batch's mean squared change into the running mean."""
+        self.batches += 1
+        self.pace.lerp_(change.clamp_min(1e-6), max(1 - DECAY, 1 / float(self.batches)))
 
     def states(self, now: Tensor, before: Tensor, places: Tensor, numbers: Tensor) -> Tensor:
         """Makes states of what is seen.
@@ -152,12 +173,12 @@ class SpatialLevel(nn.Module):
         flat, pushes = states.reshape(-1, states.shape[-1]), actions.reshape(-1, self.action_dim)
         numbers, centres = flat[:, NUMBER].long(), flat[:, PLACE].detach().round()
         foveas, inner = self.foveas(flat), self.config.fovea
-        around = scene.around(numbers, centres, inner + 2 * HALO)
-        now = overlay(around, foveas[:, : self.channels])
-        before = overlay(around, foveas[:, self.channels :])
-        gist = self.gist(torch.cat([foveas.flatten(1), pushes], 1))
-        seen = self.look(torch.cat([now, before], 1)) + gist[:, :, None, None]
-        after = overlay(around, foveas[:, : self.channels] + self.change(seen))
+        around, pace = scene.around(numbers, centres, inner + 2 * HALO), self.pace.sqrt()
+        now, before = (overlay(around, fovea) for fovea in foveas.chunk(2, 1))
+        motion = (now - before) / pace
+        gist = self.gist(torch.cat([foveas[:, : self.channels].flatten(1), inside(motion).flatten(1), pushes], 1))
+        seen = self.look(torch.cat([now, motion], 1)) + gist[:, :, None, None]
+        after = overlay(around, foveas[:, : self.channels] + pace * self.change(seen))
         places = scene.place(after, numbers, centres)
         moved = (places.detach().round() - centres).clamp(-HALO, HALO)
         places = places.clamp(centres + moved - HALF, centres + moved + HALF)

@@ -48,23 +48,28 @@ def _roll_out_losses(
 ) -> tuple[Tensor, Tensor]:
     """[] the errors of predicted maps and of the places read from them, averaged over a roll-out.
 
-    A map's unit is how far it is from one in which nothing moves there. It has gradients, too: nothing is gained by
-    showing less.
+    At each step in units of what "nothing moves" would come to: else far steps are all that counts, and how to make a
+    single one is not found. The units have gradients, too: nothing is gained by showing less.
     """
     numbers, channels, side = torch.arange(len(maps), device=maps.device), level.channels, level.config.fovea
     state = level.states(maps[:, 1], maps[:, 0], places[:, 1], numbers)
+    if level.training:
+        now, before = level.foveas(state.detach()).chunk(2, 1)
+        level.note_pace((now - before).square().mean())
     rolled = []
     for action in actions.unbind(1):
         state = level(scene, state, action)
         rolled.append(state)
-    predicted = torch.stack(rolled, 1)
-    centres, scenes = predicted[..., PLACE].detach().round().flatten(0, 1), numbers.repeat_interleave(len(rolled))
+    predicted, count = torch.stack(rolled, 1), len(rolled)
+    centres, first = predicted[..., PLACE].detach().round().flatten(0, 1), numbers.repeat_interleave(count)
     actual = crop(maps[:, 2:].flatten(0, 1), torch.arange(len(centres), device=maps.device), centres, side)
     foveas = level.foveas(predicted.flatten(0, 1))[:, :channels]
-    apart, shown = (piece.sub(actual).square().mean() for piece in (foveas, scene.around(scenes, centres, side)))
-    moved = (places[:, -1] - places[:, 1]).square().mean()
-    read = (predicted[..., PLACE] - places[:, 2:]).square().mean()
-    return apart / (shown + TINY), read / (moved + TINY)
+    apart, changed = (
+        (piece - actual).square().mean((1, 2, 3)).view(-1, count).mean(0)
+        for piece in (foveas, crop(maps[:, 1], first, centres, side))
+    )
+    astray, moved = ((found - places[:, 2:]).square().mean((0, 2)) for found in (predicted[..., PLACE], places[:, 1:2]))
+    return (apart / (changed + TINY)).mean(), (astray / (moved + TINY)).mean()
 
 
 def _inverse_loss(level: SpatialLevel, maps: Tensor, places: Tensor, actions: Tensor) -> Tensor:
