@@ -20,6 +20,7 @@ from hjepa.vision.agent import VisionAgent
 from hjepa.vision.planning import VisionPlanning
 from scripts._machine import use_device
 from scripts._seen import Row, SeenTasks, SeenWorld, Trials
+from scripts._seen_figure import draw_episode
 from scripts._seen_flags import parse
 from scripts._seen_worlds import seen_world
 from scripts._tasks import agent_folder
@@ -41,6 +42,8 @@ class Options:
     """Of layouts, starts, goals and planners. Nothing was tuned on the default one."""
     json: Path | None = None
     """File for the results."""
+    figure: Path | None = None
+    """File (.png, .svg, .pdf; .gif for a film) for a picture of the last row's first episode and its plans."""
 
 
 def command_line(args: Sequence[str]) -> None:
@@ -68,6 +71,10 @@ def main(world: SeenWorld, options: Options, trials: Trials, planning: VisionPla
         f"{'predictions/step':>17}"
     )
     rows = [_row(agent, row, levels, planning, options) for row in trials.rows(agent.card, options.seed)]
+    if options.figure is not None:
+        last = trials.rows(agent.card, options.seed)[-1]
+        title = f"{world.name}, {world.heading}: {last.name}; {levels} levels"
+        print(draw_episode(VisionActor(agent, levels, planning, options.seed), last.tasks(0, 1), title, options.figure))
     if options.json is not None:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         protocol = {"task": world.name, "protocol": trials.protocol} | to_dict(trials)

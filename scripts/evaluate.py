@@ -6,6 +6,8 @@ python scripts/evaluate.py point-maze --map my-maze.txt --agent runs/mine --epis
 
 python scripts/evaluate.py diverse-maze (or two-rooms: from pictures; --help after it lists its own flags)
 
+python scripts/evaluate.py probe --agent runs/diverse (what an agent that sees keeps, imagines, and where it fails)
+
 --agent takes a run's folder, or several (one for each training seed): their results are averaged.
 """
 
@@ -29,6 +31,8 @@ from planners.trace import Episode
 from scripts._cli import Flat, run
 from scripts._evaluate_seen import command_line as evaluate_seen
 from scripts._machine import use_device
+from scripts._probe_seen import PROBE
+from scripts._probe_seen import command_line as probe_seen
 from scripts._results import pooled, print_table
 from scripts._scene import record_scene
 from scripts._seen_worlds import seen_world
@@ -152,7 +156,8 @@ def _write_json(path: Path, result: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     words = [word for word in sys.argv[1:] if word != "--debug"]
-    if seen_world(words):
-        run(lambda: evaluate_seen(words), [word for word in sys.argv[1:] if word == "--debug"])
+    if PROBE in words or seen_world(words):
+        seen = probe_seen if PROBE in words else evaluate_seen
+        run(lambda: seen(words), [word for word in sys.argv[1:] if word == "--debug"])
     else:
         run(main, description=__doc__)
