@@ -40,7 +40,7 @@ class TopConfig:
     Attributes:
         planner: ``astar`` or ``mcts`` over the level's codes; ``random`` shooting, ``cem``, ``mppi`` or ``gradient``
             (Adam) over macro-actions in the box between the 2nd and the 98th percentile of those recorded.
-        calls: states that all but A* predict for one plan, at most: A* stops when it has arrived.
+        calls: states that all but A* predict for one plan, about; A* stops when it has arrived.
         horizon: macro-actions that they look ahead.
         rounds: of cem and mppi.
         restarts: trajectories that gradient improves side by side.
@@ -86,7 +86,8 @@ def other_ways(
     """
     if config.planner == "mcts":
         codes = len(level.codebook)
-        simulations = max(1, config.calls // codes - 1)  # the root's actions are tried, too
+        # A node costs one prediction, and one for each of its codes; so do the root, and a first way to the horizon.
+        simulations = max(1, config.calls // (1 + codes) - config.horizon - 1)
 
         def grow(edge_cost: StateFunction) -> Planner:
             paid = _finite(edge_cost, edges.stride)
