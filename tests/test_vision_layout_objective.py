@@ -76,6 +76,13 @@ def test_layouts_that_change_within_an_episode_cost() -> None:
         assert lost > kept + 0.5, name
 
 
+def test_what_changes_can_cost_more() -> None:
+    layouts = torch.randn(4, 2, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    costs = [layout_loss(layouts, "vicreg", steady=steady) for steady in (0.0, 1.0, 3.0)]
+    torch.testing.assert_close(costs[2] - costs[0], 3 * (costs[1] - costs[0]))
+    torch.testing.assert_close(costs[1], layout_loss(layouts, "vicreg"))
+
+
 def test_the_average_is_a_target_without_gradient() -> None:
     layouts, target = torch.randn(2, 2, 3, 4, 4), torch.randn(2, 3, 4, 4, requires_grad=True)
     loss = layout_loss(layouts.requires_grad_(), "ema", target)

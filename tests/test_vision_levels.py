@@ -55,6 +55,19 @@ def test_any_number_of_leading_dimensions_is_the_same() -> None:
     torch.testing.assert_close(together.view(6, 5), made(layouts, before, actions))
 
 
+def test_layouts_in_whole_numbers_are_read_and_their_gradients_pass() -> None:
+    torch.manual_seed(0)
+    stack = VisionStack(VisionConfig(levels=(PlaceConfig(), PlaceConfig(stride=5, whole=True))))
+    features = torch.randn(2, 16, 6, 6)
+    shaped = stack.layouts(features, 2)
+    read = stack.level(2).settle(shaped)
+    assert torch.equal(read.detach(), shaped.detach().round()) and not torch.equal(read, shaped)
+    assert torch.equal(torch.autograd.grad(read.sum(), shaped)[0], torch.ones_like(shaped))
+    assert torch.equal(stack.level(1).settle(shaped), shaped)
+    stack.eval()
+    torch.testing.assert_close(stack.layouts(features, 2), read)
+
+
 def test_macro_actions_of_a_stack_span_its_strides() -> None:
     shapes = (PlaceConfig(), PlaceConfig(stride=5, macro_dim=3), PlaceConfig(stride=20, macro_dim=4))
     stack = VisionStack(VisionConfig(levels=shapes))

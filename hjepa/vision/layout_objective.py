@@ -31,7 +31,11 @@ def ema_decay(name: LayoutRegularizer) -> float | None:
 
 
 def layout_loss(
-    layouts: Tensor, name: LayoutRegularizer, target: Tensor | None = None, generator: torch.Generator | None = None
+    layouts: Tensor,
+    name: LayoutRegularizer,
+    target: Tensor | None = None,
+    generator: torch.Generator | None = None,
+    steady: float = 1.0,
 ) -> Tensor:
     """[] how much a layout changes within an episode, and how near it is to a collapse.
 
@@ -40,6 +44,7 @@ def layout_loss(
         name: what keeps them from collapsing.
         target: [B, C, h, w] the second ones, of a moving average.
         generator: of the cells and directions that are looked at.
+        steady: weight of the change; of no matter to contrastive learning, which has one term.
     """
     cells = layouts.permute(0, 1, 3, 4, 2).flatten(2, 3)
     if name == "contrastive":
@@ -48,7 +53,7 @@ def layout_loss(
     later = cells[:, 1] if target is None else target.detach().permute(0, 2, 3, 1).flatten(1, 2)
     rows = cells.flatten(0, 2)
     seen = _some(rows, generator) if name == "sigreg" else rows
-    return (cells[:, 0] - later).square().mean() + LAYOUTS[name].penalty(seen, generator)
+    return steady * (cells[:, 0] - later).square().mean() + LAYOUTS[name].penalty(seen, generator)
 
 
 def macro_penalty(name: LayoutRegularizer, macro_actions: Tensor, generator: torch.Generator | None = None) -> Tensor:

@@ -109,9 +109,9 @@ def level_losses(
     level = stack.level(k)
     macro_actions = stack.macro_actions(actions, k)
     losses = {
-        "predict": ramp * _roll_out_loss(level, layouts[:, 0], states, macro_actions),
+        "predict": ramp * _roll_out_loss(level, level.settle(layouts[:, 0]), states, macro_actions),
         "inverse": level.config.inverse_weight * _inverse_loss(level, states, macro_actions),
-        "layout": layout_loss(layouts, how.regularizer, target, how.generator),
+        "layout": layout_loss(layouts, how.regularizer, target, how.generator, level.config.steady),
     }
     if level.macro_action is not None:
         penalty = macro_penalty(how.regularizer, macro_actions.flatten(0, 1), how.generator)

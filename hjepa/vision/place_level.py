@@ -29,6 +29,10 @@ class PlaceConfig:
         macro_dim: A, components of its macro-action (level 1 uses the world's own action).
         rollout: how many of its own predictions it is trained to chain.
         channels: C, of its layout map.
+        steady: weight of its layout staying as it is during an episode. Distractors change a few cells of many, and are
+            dropped where this is large.
+        whole: whether its layout is read in whole numbers (its components have a standard deviation of about 1): what
+            is left of something that was all but dropped is then gone.
         taps: places per side of the square in which it reads the layout; odd.
         spacing: cells between them.
         hidden: widths of its networks' hidden layers.
@@ -43,6 +47,8 @@ class PlaceConfig:
     macro_dim: int = 6
     rollout: int = 12
     channels: int = 12
+    steady: float = 1.0
+    whole: bool = False
     taps: int = 3
     spacing: float = 0.75
     hidden: tuple[int, ...] = (96, 96)
@@ -101,6 +107,14 @@ class PlaceLevel(nn.Module):
         """Takes [2] one batch's mean squares into the running means."""
         self.batches += 1
         self.change.lerp_(change.clamp_min(1e-6), max(1 - DECAY, 1 / float(self.batches)))
+
+    def settle(self, layouts: Tensor) -> Tensor:
+        """Layouts as this level reads them.
+
+        Where these are whole numbers, gradients pass straight through (Mentzer et al., 2024, "Finite scalar
+        quantization").
+        """
+        return layouts + (layouts.round() - layouts).detach() if self.config.whole else layouts
 
     def macro_actions(self, actions: Tensor) -> Tensor:
         """[..., T, a] actions of the level below to [..., T // ratio, A] macro-actions."""

@@ -112,10 +112,13 @@ class VisionStack(nn.Module):
         return self.attention.focus(features, window) if window else self.attention(features)
 
     def layouts(self, features: Tensor, k: int) -> Tensor:
-        """[N, C, h, w] features to the [N, C_k, h, w] layout of level ``k``."""
-        if self.config.shared and k > 1:
-            return self.level(1).layout(features).detach()
-        return self.level(k).layout(features)
+        """[N, C, h, w] features to the [N, C_k, h, w] layout of level ``k``.
+
+        In training as losses shape it; :meth:`PlaceLevel.settle` makes of it what the level reads.
+        """
+        shared = self.config.shared and k > 1
+        layouts = self.level(1).layout(features).detach() if shared else self.level(k).layout(features)
+        return layouts if self.training else self.level(k).settle(layouts)
 
     def macro_actions(self, actions: Tensor, k: int) -> Tensor:
         """[..., T, A] actions of the world to the [..., T // stride, A_k] macro-actions of level ``k``."""

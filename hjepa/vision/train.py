@@ -146,7 +146,7 @@ class VisionTrainer:
         named: Losses = {}
         generator = torch.Generator().manual_seed(self.training.seed * 1_000_003 + self.step)
         for k in range(2, len(self.stack) + 1):
-            config = self.stack.level(k).config
+            level, config = self.stack.level(k), self.stack.level(k).config
             seen = chunk(
                 self.stack, self.traces, self.training.seed, self.step, self.training.upper_batch, config.stride,
                 config.rollout,
@@ -155,10 +155,8 @@ class VisionTrainer:
             target = None if self.average is None else self.average.layouts(seen.features[:, 1], k)
             how = self._objective(k)
             losses = level_losses(self.stack, k, layouts, seen.states, seen.actions, how=how, target=target)
-            before, after = seen.states[:, 0], seen.states[:, 1]
-            losses["edges"] = reachability_loss(
-                self.edges.level(k), layouts[:, 0], before, after, generator, config.shortest
-            )
+            before, after, read = seen.states[:, 0], seen.states[:, 1], level.settle(layouts[:, 0])
+            losses["edges"] = reachability_loss(self.edges.level(k), read, before, after, generator, config.shortest)
             named |= {f"{name}/{k}": loss for name, loss in losses.items()}
         return named
 
