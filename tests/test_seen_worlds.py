@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from hjepa.vision.agent import VisionAgent
+from hjepa.vision.reachability import reachability_loss
+from hjepa.vision.stack import VisionConfig, VisionStack
 from scripts._evaluate_seen import command_line as evaluate_seen
 from scripts._rooms_seen import RoomsData, RoomsTrials, training_rooms, trial_rooms
 from scripts._seen import SeenTasks, SeenWorld
@@ -121,3 +123,41 @@ def test_an_agent_is_tried_in_its_own_world(tmp_path: Path) -> None:
 def test_too_few_rows_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="--rows must be at least 90"):
         train_seen(["two-rooms", "--rows", "80", "--out", str(tmp_path)])
+
+
+def test_places_are_read_around_the_peak_alone() -> None:
+    """A faint light all over one side draws the place towards it, unless only what is around the peak has a say."""
+    features = torch.zeros(1, 16, 12, 16)
+    features[0, 0, 3, 4] = 1.0
+    features[0, 0, :, 9:] = 0.75
+    read = {}
+    for window in (0, 5):
+        stack = VisionStack(VisionConfig(window=window))
+        with torch.no_grad():
+            stack.attention.heads.weight.zero_()
+            stack.attention.heads.weight[0, 0] = 1
+            stack.attention.heads.bias.zero_()
+            read[window] = stack.places(features)[0]
+    assert read[0][0] > 8
+    torch.testing.assert_close(read[5], torch.tensor([4.0, 3.0]), atol=0.2, rtol=0)
+
+
+@pytest.mark.parametrize("window", [4, -1])
+def test_a_window_without_a_middle_is_refused(window: int) -> None:
+    with pytest.raises(ValueError, match=f"window must be an odd number of cells, or 0, not {window}"):
+        VisionConfig(window=window)
+
+
+@pytest.mark.parametrize("shortest", [0.3, 1.0])
+def test_false_ways_are_no_shorter_than_asked_for(shortest: float) -> None:
+    before, after = torch.zeros(500, 5), torch.zeros(500, 5)
+    after[:, 0] = 2.0
+    lengths: list[torch.Tensor] = []
+
+    def judge(layouts: torch.Tensor, before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
+        lengths.append(after[500:, 0] / 2)
+        return after[:, 0]
+
+    generator = torch.Generator().manual_seed(0)
+    reachability_loss(judge, torch.zeros(1, 1, 4, 4), before, after, generator, shortest)  # type: ignore[arg-type]
+    assert shortest <= lengths[0].min() < shortest + 0.02 and 2.45 < lengths[0].max() <= 2.5
