@@ -34,7 +34,7 @@ class VisionAgent:
 
     Attributes:
         stack: the H-JEPA.
-        edges: the edge classifiers of the levels above the first.
+        edges: the edge classifiers of the levels above the first that learn from what was recorded.
         experiment: how it was made.
         card: what it was trained on, how long it took, what it scored.
     """
@@ -71,7 +71,7 @@ class VisionAgent:
             )
         experiment = from_dict(VisionExperiment, meta["experiment"], f"{folder}: experiment")
         stack = VisionStack(experiment.stack)
-        edges = EdgeClassifiers(level.channels for level in experiment.stack.levels)
+        edges = EdgeClassifiers(level.channels for level in experiment.stack.recorded)
         try:
             stack.load_state_dict(tensors["stack"])
             edges.load_state_dict(tensors["edges"])

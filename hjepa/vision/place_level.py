@@ -41,6 +41,8 @@ class PlaceConfig:
         codes: size of the macro-action codebook.
         shortest: false ways that its edge classifier learns from are at least this many times as long as the true ones
             that they are made of. Below 1 where walls are thin: who crosses one need not go far.
+        rounds: 0 for a level that learns from what was recorded; above 0 for one that looks far, and learns in
+            imagination (:class:`hjepa.vision.far_level.FarLevel`): how often its convolution is applied.
     """
 
     stride: int = 1
@@ -56,6 +58,7 @@ class PlaceConfig:
     macro_weight: float = 0.05
     codes: int = 24
     shortest: float = 1.0
+    rounds: int = 0
 
 
 @final

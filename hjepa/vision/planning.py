@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from hjepa.vision.agent import VisionAgent
+from hjepa.vision.far_level import FarLevel
+from hjepa.vision.far_ways import FarEdges, FarPlanning, FarWayPlanner
 from hjepa.vision.optimised_ways import TopConfig, other_ways
 from hjepa.vision.place_level import LAYOUT, PLACE, STATE, PlaceLevel
 from hjepa.vision.spatial_level import Scene, SpatialLevel
@@ -20,6 +22,7 @@ from hjepa.vision.ways import Edges, Searcher, WayPlanner
 from planners.astar import LatentAStar
 from planners.base import ActionSpace, Box, Discrete, Dynamics
 from planners.hierarchy import Controller, HierarchicalPlanner, PlanningLevel
+from planners.landmarks import PathPlanner
 from planners.sampling import MPPI
 
 Ground = Tensor | Scene
@@ -50,6 +53,7 @@ class VisionPlanning:
         weight: of the estimate of what is still to go.
         expansions: most nodes that a search expands.
         top: what plans at the topmost level.
+        far: how a level that looks far plans.
     """
 
     commit: int = 4
@@ -68,6 +72,7 @@ class VisionPlanning:
     weight: float = 1.5
     expansions: int = 1500
     top: TopConfig = field(default_factory=TopConfig)
+    far: FarPlanning = field(default_factory=FarPlanning)
 
 
 @dataclass(frozen=True)
@@ -81,14 +86,14 @@ class LayoutDynamics:
         strongest: largest norm of an action of the world that was recorded; longer ones are shortened to it.
     """
 
-    level: PlaceLevel | SpatialLevel
+    level: PlaceLevel | SpatialLevel | FarLevel
     layouts: Ground
     actions: Box | Discrete
     strongest: float
 
     def step(self, state: Tensor, action: Tensor) -> Tensor:
         """[..., D] states and [..., A] actions, or [...] numbers of codes, to the [..., D] predicted states."""
-        if isinstance(self.level, PlaceLevel) and isinstance(self.actions, Discrete):
+        if isinstance(self.level, PlaceLevel | FarLevel) and isinstance(self.actions, Discrete):
             return self.level(self.layouts, state, self.level.codebook[action])
         norm = torch.linalg.vector_norm(action, dim=-1, keepdim=True)
         return self.level(self.layouts, state, action * (self.strongest / norm.clamp_min(self.strongest)))
@@ -114,11 +119,15 @@ def vision_hierarchy(
         embed=embed,
         measure=embed,
     )
+    far = len(above) == len(agent.stack) - 1 and agent.stack.far is not None
     tops = [TopConfig()] * (len(above) - 1) + [config.top]
+    near = replace(config, expansions=config.far.expansions) if far else config
     levels = [
-        _level(agent, layouts, replace(config, top=top), k, generator)
-        for k, (layouts, top) in enumerate(zip(above, tops, strict=False), 2)
+        _level(agent, layouts, replace(near, top=top), k, generator)
+        for k, (layouts, top) in enumerate(zip(above[: len(above) - far], tops, strict=False), 2)
     ]
+    if far:
+        levels.append(_far_level(agent, above[-1], config, levels[-1].planner, generator))
     return HierarchicalPlanner(controller, levels)
 
 
@@ -148,10 +157,40 @@ def _level(
 
 def _searcher(config: VisionPlanning) -> Searcher:
     """A* over the codes of a level."""
-    sizes = [1e6] * STATE  # motion is not told apart: places are expanded once
-    sizes[PLACE], sizes[LAYOUT] = [config.resolution] * 2, 0.5
-    search = LatentAStar(resolution=tuple(sizes), weight=config.weight, max_expansions=config.expansions)
+    search = _a_star(config.resolution, config.weight, config.expansions)
     return lambda edge_cost: replace(search, edge_cost=edge_cost)
+
+
+def _a_star(resolution: float, weight: float, expansions: int) -> LatentAStar:
+    """A search that tells states apart by their places; motion is not told apart: places are expanded once."""
+    sizes = [1e6] * STATE
+    sizes[PLACE], sizes[LAYOUT] = [resolution] * 2, 0.5
+    return LatentAStar(resolution=tuple(sizes), weight=weight, max_expansions=expansions)
+
+
+def _far_level(
+    agent: VisionAgent, layouts: Tensor, config: VisionPlanning, below: PathPlanner, generator: torch.Generator
+) -> PlanningLevel:
+    level, how = agent.stack.far, config.far
+    assert level is not None
+    stride, pace = level.config.stride, agent.stack.pace
+    planner = FarWayPlanner(
+        _a_star(how.resolution, how.weight, config.expansions),
+        LayoutDynamics(level, layouts, Discrete(len(level.codebook)), FREE),
+        FarEdges(level, layouts, how.doubt, how.caution),
+        below,
+        pace,
+        near=how.near,
+        bound=how.bound * stride,
+        generator=generator,
+    )
+    return PlanningLevel(
+        planner,
+        _world_steps(pace),
+        lookahead=stride,
+        patience=config.patience * stride,
+        off_path=config.off_path * stride,
+    )
 
 
 def _world_steps(pace: Tensor) -> Callable[[Tensor], Tensor]:

@@ -8,6 +8,7 @@ from typing import Literal, final
 import torch
 from torch import Tensor, nn
 
+from hjepa.vision.far_level import FarLevel
 from hjepa.vision.features import Attention, Backbone
 from hjepa.vision.place_level import PlaceConfig, PlaceLevel
 from hjepa.vision.spatial_level import WINDOW, SpatialConfig, SpatialLevel
@@ -56,6 +57,13 @@ class VisionConfig:
         for k, (below, own) in enumerate(zip(strides, strides[1:], strict=False), start=1):
             if own % below or (k == 1 and own != 1) or (k > 1 and own <= below):
                 raise ValueError(f"levels: the strides must be 1 and then growing multiples, not {strides[1:]}")
+        if any(level.rounds for level in self.levels[:-1]) or len(self.recorded) < min(2, len(self.levels)):
+            raise ValueError("levels: only the last one of three or more can look far (rounds above 0)")
+
+    @property
+    def recorded(self) -> tuple[PlaceConfig, ...]:
+        """The levels that learn from what was recorded: all but one that learns in imagination."""
+        return tuple(level for level in self.levels if not level.rounds)
 
 
 @final
@@ -86,6 +94,9 @@ class VisionStack(nn.Module):
             ratio = level.stride // below
             if ratio == 1 and config.encoder == "spatial":
                 self.levels.append(SpatialLevel(config.spatial, config.channels, action))
+            elif level.rounds:
+                with torch.random.fork_rng(devices=[]):  # all else is as it is without it
+                    self.levels.append(FarLevel(level, config.channels, ratio))
             else:
                 self.levels.append(PlaceLevel(level, config.channels, action, ratio))
             below, action = level.stride, level.macro_dim if ratio > 1 else action
@@ -106,6 +117,12 @@ class VisionStack(nn.Module):
         assert isinstance(level, PlaceLevel)
         return level
 
+    @property
+    def far(self) -> FarLevel | None:
+        """The topmost level, if it is one that looks far."""
+        level = self.levels[-1]
+        return level if isinstance(level, FarLevel) else None
+
     def places(self, features: Tensor) -> Tensor:
         """[N, C, h, w] features to the [N, 2] places of what moves, cells."""
         window = WINDOW if self.config.encoder == "spatial" else self.config.window
@@ -116,6 +133,9 @@ class VisionStack(nn.Module):
 
         In training as losses shape it; :meth:`PlaceLevel.settle` makes of it what the level reads.
         """
+        level = self.levels[k - 1]
+        if isinstance(level, FarLevel):
+            return level.layout(features)
         shared = self.config.shared and k > 1
         layouts = self.level(1).layout(features).detach() if shared else self.level(k).layout(features)
         return layouts if self.training else self.level(k).settle(layouts)

@@ -16,6 +16,7 @@ from hjepa.data import step_generator
 from hjepa.macro_action import k_means
 from hjepa.vision.layout_objective import LayoutRegularizer, ema_decay
 from hjepa.vision.objective import Losses, Objective, level_losses, perception_losses
+from hjepa.vision.practice import Practice, fit_far_codes, imagine_journeys, practice_losses
 from hjepa.vision.reachability import EdgeClassifiers, reachability_loss
 from hjepa.vision.recordings import Episodes, glimpses
 from hjepa.vision.stack import VisionConfig, VisionStack
@@ -49,6 +50,8 @@ class VisionTraining:
         taught: weight of what motion teaches attention.
         lag: world steps before and after a frame at which are those that it must differ from, to teach attention; 0:
             one of any time. With distractors that jump now and then, a few steps find what moves on and on.
+        practice_steps: gradient steps in imagination of the topmost level, if it is one that looks far.
+        pictures: that it imagines journeys in.
     """
 
     seed: int = 0
@@ -65,16 +68,21 @@ class VisionTraining:
     within: float = 2.0
     taught: float = 1.0
     lag: int = 0
+    practice_steps: int = 0
+    pictures: int = 64
 
     @property
     def total(self) -> int:
-        """Steps of both phases."""
-        return self.steps + self.upper_steps
+        """Steps of all phases."""
+        return self.steps + self.upper_steps + self.practice_steps
 
     def learning_rate_at(self, step: int) -> float:
         """The learning rate of one step, from 0."""
-        done, of = (step, self.steps) if step < self.steps else (step - self.steps, self.upper_steps)
-        return 0.5 * self.learning_rate * (1 + math.cos(math.pi * done / of))
+        for of in (self.steps, self.upper_steps, self.practice_steps):
+            if step < of:
+                break
+            step -= of
+        return 0.5 * self.learning_rate * (1 + math.cos(math.pi * step / of))
 
 
 class VisionTrainer:
@@ -91,7 +99,7 @@ class VisionTrainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(training.seed)
             self.stack = VisionStack(config).to(device)
-            self.edges = EdgeClassifiers(level.channels for level in config.levels).to(device)
+            self.edges = EdgeClassifiers(level.channels for level in config.recorded).to(device)
         self.episodes, self.training = episodes, training
         self.network = nn.ModuleDict({"stack": self.stack, "edges": self.edges})
         averaged = ema_decay(training.regularizer) is not None
@@ -101,12 +109,13 @@ class VisionTrainer:
         )
         self.step = 0
         self._traces: Traces | None = None
+        self._practice: Practice | None = None
 
     def update(self) -> Metrics:
         """One gradient step; returns its losses."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.training.learning_rate_at(self.step)
-        losses = self._perception() if self.step < self.training.steps else self._upper()
+        losses = self._losses()
         total = torch.stack(list(losses.values())).sum()
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
@@ -136,6 +145,12 @@ class VisionTrainer:
             self.average.load_state_dict(tensors["average"])
         self.step = int(saved["step"])
 
+    def _losses(self) -> Losses:
+        how = self.training
+        if self.step < how.steps:
+            return self._perception()
+        return self._upper() if self.step < how.steps + how.upper_steps else self._practised()
+
     def _perception(self) -> Losses:
         level, how = self.stack.first.config, self.training
         seen = glimpses(self.episodes, how.seed, self.step, how.batch, 1, level.rollout)
@@ -145,7 +160,7 @@ class VisionTrainer:
     def _upper(self) -> Losses:
         named: Losses = {}
         generator = torch.Generator().manual_seed(self.training.seed * 1_000_003 + self.step)
-        for k in range(2, len(self.stack) + 1):
+        for k in range(2, len(self.stack.config.recorded) + 1):
             level, config = self.stack.level(k), self.stack.level(k).config
             seen = chunk(
                 self.stack, self.traces, self.training.seed, self.step, self.training.upper_batch, config.stride,
@@ -159,6 +174,12 @@ class VisionTrainer:
             losses["edges"] = reachability_loss(self.edges.level(k), read, before, after, generator, config.shortest)
             named |= {f"{name}/{k}": loss for name, loss in losses.items()}
         return named
+
+    def _practised(self) -> Losses:
+        level = self.stack.far
+        assert level is not None
+        losses = practice_losses(level, self.practice, step_generator(self.training.seed, self.step, "practice"))
+        return {f"{name}/{len(self.stack)}": loss for name, loss in losses.items()}
 
     def _objective(self, k: int) -> Objective:
         """What the next step minimises on level ``k``."""
@@ -181,6 +202,20 @@ class VisionTrainer:
             self._traces = trace(self.stack, self.episodes, self.training.traced)
         return self._traces
 
+    @property
+    def practice(self) -> Practice:
+        """Journeys of the trained level below, imagined when they are first asked for."""
+        if self._practice is None:
+            self.fit()
+            how = self.training
+            self._practice = imagine_journeys(self.stack, self.edges, self.traces, how.pictures, how.seed)
+        return self._practice
+
+    def fit(self) -> None:
+        """Fits codebooks and pace to what was recorded."""
+        fit_codes(self.stack, self.episodes.actions[:FITTED], self.training.seed)
+        fit_pace(self.stack, self.traces)
+
 
 @torch.no_grad()
 def fit_codes(stack: VisionStack, actions: Tensor, seed: int) -> None:
@@ -189,7 +224,7 @@ def fit_codes(stack: VisionStack, actions: Tensor, seed: int) -> None:
     Codes are far from each other, so that the rare fast ones are among them, but within the data's 2nd and 98th
     percentiles.
     """
-    for k in range(2, len(stack) + 1):
+    for k in range(2, len(stack.config.recorded) + 1):
         level = stack.level(k)
         whole = actions.shape[1] // level.config.stride * level.config.stride
         found = stack.macro_actions(actions[:, :whole], k).flatten(0, 1)
@@ -239,6 +274,7 @@ def train_vision(
         if trainer.step % training.save_every == 0 or trainer.step == training.total:
             trainer.save(folder / "checkpoint", meta)
         progress(trainer.step, metrics)
-    fit_codes(trainer.stack, episodes.actions[:FITTED], training.seed)
-    fit_pace(trainer.stack, trainer.traces)
+    trainer.fit()
+    if trainer.stack.far is not None:
+        fit_far_codes(trainer.stack.far, trainer.practice, training.seed)
     return trainer
