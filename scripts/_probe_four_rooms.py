@@ -1,0 +1,62 @@
+"""More tables of ``scripts/evaluate.py probe`` for Four Rooms: doors, and how much of a map distractors make up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from hjepa.vision.probes import Reader, Sample, Score, balanced_accuracy, fit_linear, fit_small, mean
+from scripts._probe_data import Sight
+from scripts._probe_tables import Table
+
+DOORS = 4
+
+
+PROBES: Mapping[str, Callable[[Sample], Reader]] = {"linear": fit_linear, "small": fit_small}
+
+
+def doors(fit: Sight, test: Sight, probes: Mapping[str, Callable[[Sample], Reader]] = PROBES) -> Table:
+    """Which doors are open, from every latent: balanced accuracy, all four together."""
+    table: Table = {}
+    for name, latent in fit.latents.named.items():
+        known = Sample(latent, _open(fit.groups), fit.groups)
+        asked = Sample(test.latents.named[name], _open(test.groups), test.groups)
+        table[name] = {kind: _told(probe(known)(asked.inputs), asked) for kind, probe in probes.items()}
+    return table
+
+
+def _open(layouts: Tensor) -> Tensor:
+    """[N] numbers of layouts to [N, 4] doors, open (+1) or closed (-1)."""
+    return 2.0 * (layouts.unsqueeze(1) >> torch.arange(DOORS) & 1).float() - 1
+
+
+def _told(readings: Tensor, asked: Sample) -> Score:
+    """All doors together."""
+    return balanced_accuracy(
+        readings.reshape(-1, 1), asked.wanted.reshape(-1, 1), asked.groups.repeat_interleave(DOORS)
+    )
+
+
+def imprints(test: Sight) -> Table:
+    """How far distractors move the cells of a map that they are in, as a share of what its cells differ by.
+
+    A map without them is the median of those of the same layout, whose distractors stand elsewhere.
+    """
+    assert test.others is not None
+    return {
+        name: {"imprint": _imprint(latent, test.others, test.groups)}
+        for name, latent in test.latents.named.items()
+        if latent.dim() == 4
+    }
+
+
+def _imprint(maps: Tensor, others: Tensor, groups: Tensor) -> Score:
+    usual, moved = torch.empty_like(maps), maps.var((0, 2, 3)).sum()
+    for layout in groups.unique():
+        here = groups == layout
+        usual[here] = maps[here].median(0).values
+    shares = (maps - usual).square().sum(1) / moved
+    cells = groups[:, None, None].expand_as(others)
+    return mean(shares[others], cells[others])
