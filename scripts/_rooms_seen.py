@@ -47,7 +47,7 @@ class RoomsData:
 
     rooms: Literal["fixed", "random"] = "fixed"
     """One layout, PLDM's, or many random ones, eb_jepa's."""
-    layouts: int = 200
+    layouts: int = 800
     """How many random ones."""
     rows: int = 900_000
     """Transitions in all of them."""
