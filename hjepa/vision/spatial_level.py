@@ -94,16 +94,10 @@ class Scene(NamedTuple):
 
 def overlay(around: Tensor, fovea: Tensor) -> Tensor:
     """[N, C, s, s] surroundings with [N, C, f, f] foveas in their middles."""
-    side, inner = around.shape[-1], fovea.shape[-1]
-    margin = (side - inner) // 2
-    inside = torch.zeros(side, dtype=torch.bool, device=around.device)
-    inside[margin : margin + inner] = True
-    return torch.where(inside[:, None] & inside, pad(fovea, [margin] * 4), around)
-
-
-def inside(maps: Tensor) -> Tensor:
-    """[N, C, s, s] pieces of maps without the halo."""
-    return maps[..., HALO:-HALO, HALO:-HALO]
+    margin = (around.shape[-1] - fovea.shape[-1]) // 2
+    laid = around.clone()
+    laid[..., margin:-margin, margin:-margin] = fovea
+    return laid
 
 
 @final
@@ -174,15 +168,15 @@ class SpatialLevel(nn.Module):
         numbers, centres = flat[:, NUMBER].long(), flat[:, PLACE].detach().round()
         foveas, inner = self.foveas(flat), self.config.fovea
         around, pace = scene.around(numbers, centres, inner + 2 * HALO), self.pace.sqrt()
-        now, before = (overlay(around, fovea) for fovea in foveas.chunk(2, 1))
+        now, before = foveas.chunk(2, 1)
         motion = (now - before) / pace
-        gist = self.gist(torch.cat([foveas[:, : self.channels].flatten(1), inside(motion).flatten(1), pushes], 1))
-        seen = self.look(torch.cat([now, motion], 1)) + gist[:, :, None, None]
-        after = overlay(around, foveas[:, : self.channels] + pace * self.change(seen))
+        gist = self.gist(torch.cat([now.flatten(1), motion.flatten(1), pushes], 1))
+        seen = self.look(torch.cat([overlay(around, now), pad(motion, [HALO] * 4)], 1)) + gist[:, :, None, None]
+        after = overlay(around, now + pace * self.change(seen))
         places = scene.place(after, numbers, centres)
         moved = (places.detach().round() - centres).clamp(-HALO, HALO)
         places = places.clamp(centres + moved - HALF, centres + moved + HALF)
-        shifted = _shift(torch.cat([after, now], 1), moved.long(), inner)
+        shifted = _shift(torch.cat([after, overlay(around, now)], 1), moved.long(), inner)
         return torch.cat([places, flat[:, NUMBER, None], shifted.flatten(1)], -1).view(states.shape)
 
 
