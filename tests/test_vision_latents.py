@@ -7,7 +7,7 @@ import torch
 
 from hjepa.vision.latents import Latents, imagine, latents
 from hjepa.vision.place_level import PLACE, PlaceConfig
-from hjepa.vision.spatial_level import Scene, SpatialLevel
+from hjepa.vision.spatial_level import Backdrop, SpatialLevel
 from hjepa.vision.stack import VisionConfig, VisionStack
 from tests.seen_mazes import STACK, glancing
 
@@ -66,9 +66,9 @@ def test_a_level_that_keeps_the_picture_imagines_pictures() -> None:
     first = stack.first
     assert isinstance(first, SpatialLevel) and now.fine is not None
     both = [torch.stack(pair, 1) for pair in ((now.features, other.features), (now.places, other.places))]
-    scene = Scene.remember(stack.attention, *both)
+    backdrop = Backdrop.remember(stack.attention, *both)
     with torch.no_grad():
-        after = first(scene, now.fine, torch.zeros(4, 2))
+        after = first(backdrop, now.fine, torch.zeros(4, 2))
     torch.testing.assert_close(places[:, 1], after[:, PLACE])
     x, y = (int(part) for part in after[0, PLACE].round().clamp(2, 7))  # where the whole fovea is inside
     if torch.equal(after[0, PLACE].round(), torch.tensor([x, y], dtype=torch.float32)):

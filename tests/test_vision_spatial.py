@@ -19,7 +19,7 @@ from hjepa.vision.actor import VisionActor
 from hjepa.vision.agent import VisionAgent
 from hjepa.vision.features import Attention
 from hjepa.vision.planning import VisionPlanning
-from hjepa.vision.spatial_level import PLACE, Scene, SpatialConfig, SpatialLevel, crop, overlay
+from hjepa.vision.spatial_level import PLACE, Backdrop, SpatialConfig, SpatialLevel, crop, overlay
 from hjepa.vision.spatial_objective import spatial_losses
 from hjepa.vision.train import train_vision
 from scripts._evaluate_seen import look_and_act
@@ -62,30 +62,30 @@ def pointing() -> Attention:
 
 def test_what_is_remembered_of_a_scene_is_what_does_not_move() -> None:
     places = torch.tensor([[[3.0, 4.0], [12.0, 9.0]]])
-    scene = Scene.remember(pointing(), dotted(places[0]).unsqueeze(0), places)
-    assert (scene.maps == 0).all()
+    backdrop = Backdrop.remember(pointing(), dotted(places[0]).unsqueeze(0), places)
+    assert (backdrop.maps == 0).all()
 
 
-def drawn() -> tuple[SpatialLevel, Scene, Tensor]:
-    """A level with random weights, two scenes, and a state in each."""
+def drawn() -> tuple[SpatialLevel, Backdrop, Tensor]:
+    """A level with random weights, two backdrops, and a state in each."""
     torch.manual_seed(0)
     level = SpatialLevel(SpatialConfig(hidden=8), CHANNELS, action=2)
     seen = torch.rand(2, 2, CHANNELS, 16, 16)
-    scene = Scene.remember(pointing(), seen, torch.tensor([[[2.0, 2.0], [9.0, 9.0]]] * 2))
+    backdrop = Backdrop.remember(pointing(), seen, torch.tensor([[[2.0, 2.0], [9.0, 9.0]]] * 2))
     states = level.states(seen[:, 0], seen[:, 1], torch.tensor([[7.3, 8.2], [5.6, 4.9]]), torch.arange(2))
-    return level, scene, states
+    return level, backdrop, states
 
 
 @pytest.mark.parametrize("strength", [0.0, 3.0])
 def test_the_fovea_stays_around_the_place(strength: float) -> None:
-    level, scene, states = drawn()
+    level, backdrop, states = drawn()
     with torch.no_grad():
         level.change[-1].weight.normal_(std=strength)  # type: ignore[operator,union-attr]
     for _ in range(5):
-        after = level(scene, states, torch.randn(2, 2))
+        after = level(backdrop, states, torch.randn(2, 2))
         centres, former = after[:, PLACE].round(), states[:, PLACE].round()
         assert (centres - former).abs().max() <= 2
-        now = overlay(scene.around(torch.arange(2), former, 9), level.foveas(states)[:, :CHANNELS])
+        now = overlay(backdrop.around(torch.arange(2), former, 9), level.foveas(states)[:, :CHANNELS])
         for b, (x, y) in enumerate((centres - former).long().tolist()):
             expected = now[b, :, 2 + y : 7 + y, 2 + x : 7 + x]
             torch.testing.assert_close(level.foveas(after)[b, CHANNELS:], expected)
@@ -93,12 +93,12 @@ def test_the_fovea_stays_around_the_place(strength: float) -> None:
 
 
 def test_a_prediction_depends_on_its_own_scene_and_action_alone() -> None:
-    level, scene, states = drawn()
+    level, backdrop, states = drawn()
     actions = torch.randn(2, 2)
-    both = level(scene, states, actions)
-    torch.testing.assert_close(level(scene, states[1:], actions[1:]), both[1:])
-    torch.testing.assert_close(level(scene, states.view(2, 1, -1), actions.view(2, 1, -1)), both.view(2, 1, -1))
-    assert not torch.allclose(level(scene, states, actions + 1), both)
+    both = level(backdrop, states, actions)
+    torch.testing.assert_close(level(backdrop, states[1:], actions[1:]), both[1:])
+    torch.testing.assert_close(level(backdrop, states.view(2, 1, -1), actions.view(2, 1, -1)), both.view(2, 1, -1))
+    assert not torch.allclose(level(backdrop, states, actions + 1), both)
 
 
 def walks(generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
@@ -116,8 +116,9 @@ def test_it_learns_where_a_dot_goes_that_is_pushed() -> None:
     errors = []
     for _ in range(100):
         maps, places, moves = walks(generator)
-        scene = Scene(pointing(), torch.zeros_like(maps[:, 0]), *pointing().moments(maps[:, 0]))
-        losses = spatial_losses(level, scene, maps, places, moves, 1.0)
+        empty = torch.zeros_like(maps[:, 0])
+        backdrop = Backdrop(pointing(), empty, pointing().heads(empty), *pointing().moments(maps[:, 0]))
+        losses = spatial_losses(level, backdrop, maps, places, moves, 1.0)
         optimizer.zero_grad()
         torch.stack([losses["predict"], losses["place"], losses["inverse"]]).sum().backward()
         optimizer.step()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hjepa.vision.agent import VisionAgent
 from hjepa.vision.planning import Ground, VisionPlanning, vision_hierarchy
-from hjepa.vision.spatial_level import Scene, SpatialLevel
+from hjepa.vision.spatial_level import Backdrop, SpatialLevel
 from hjepa.vision.stack import states_of
 from planners.hierarchy import HierarchicalPlanner, Session
 
@@ -109,7 +109,7 @@ class VisionActor:
         """What level 1 makes of the layouts."""
         if isinstance(self.stack.first, SpatialLevel):
             features, places = (torch.stack(pair, 1) for pair in zip(now, goal, strict=True))
-            return Scene.remember(self.stack.attention, features, places)
+            return Backdrop.remember(self.stack.attention, features, places)
         return (self.stack.layouts(now.features, 1) + self.stack.layouts(goal.features, 1)) / 2
 
     def _states(self, now: Look, before: Look) -> list[Tensor]:

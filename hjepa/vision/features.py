@@ -83,24 +83,24 @@ class Attention(nn.Module):
         width = features.shape[-1]
         centres = torch.stack([peaks % width, peaks // width], -1)
         pieces = crop(features, torch.arange(len(features), device=features.device), centres, side)
-        return self.within(pieces, centres.to(features), *self.moments(features))
+        return self.pool(self.heads(pieces), centres.to(features), *self.moments(features))
 
-    def within(self, pieces: Tensor, centres: Tensor, mean: Tensor, spread: Tensor) -> Tensor:
+    def pool(self, heads: Tensor, centres: Tensor, mean: Tensor, spread: Tensor) -> Tensor:
         """Where attention is within pieces of maps.
 
         Args:
-            pieces: [N, C, s, s].
-            centres: [N, 2] cells (x, y) around which they were.
+            heads: [N, 3, s, s] attention and offsets there.
+            centres: [N, 2] cells (x, y) around which they were cut out.
             mean: [N, 1] of attention over the whole map, before it is standardised.
             spread: [N, 1] its standard deviation.
 
         Returns:
             [N, 2] places.
         """
-        heads = self.heads(pieces).flatten(2)
-        weights = (self.SHARPNESS * (heads[:, 0] - mean) / spread).softmax(-1)
-        cells = grid_cells(pieces.shape[-2], pieces.shape[-1], pieces) - pieces.shape[-1] // 2
-        return centres + (weights.unsqueeze(1) * (cells + heads[:, 1:].tanh())).sum(-1)
+        cells = grid_cells(heads.shape[-2], heads.shape[-1], heads) - heads.shape[-1] // 2
+        flat = heads.flatten(2)
+        weights = (self.SHARPNESS * (flat[:, 0] - mean) / spread).softmax(-1)
+        return centres + (weights.unsqueeze(1) * (cells + flat[:, 1:].tanh())).sum(-1)
 
     def moments(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """[N, C, h, w] features to the [N, 1] means and deviations of attention before it is standardised."""

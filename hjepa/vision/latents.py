@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from hjepa.vision.place_level import LAYOUT, PLACE, PlaceLevel
-from hjepa.vision.spatial_level import FOVEA, NUMBER, Scene, SpatialLevel
+from hjepa.vision.spatial_level import FOVEA, NUMBER, Backdrop, SpatialLevel
 from hjepa.vision.stack import VisionStack, states_of
 
-CHUNK = 256
+CHUNK = 64
 """Frames seen at once."""
 
 
@@ -101,21 +101,21 @@ def _imagine_maps(
     stack: VisionStack, level: SpatialLevel, seen: Latents, goal: Latents, actions: Tensor
 ) -> tuple[Tensor, Tensor]:
     both = [torch.stack(pair, 1) for pair in ((seen.features, goal.features), (seen.places, goal.places))]
-    scene = Scene.remember(stack.attention, *both)
+    backdrop = Backdrop.remember(stack.attention, *both)
     assert seen.fine is not None
     state = seen.fine.clone()
     state[:, NUMBER] = torch.arange(len(state))
     places, maps = [state[:, PLACE]], [seen.features]
     for action in actions.unbind(1):
-        state = level(scene, state, action)
+        state = level(backdrop, state, action)
         places.append(state[:, PLACE])
-        maps.append(_whole(level, scene, state))
+        maps.append(_whole(level, backdrop, state))
     return torch.stack(places, 1), torch.stack(maps, 1)
 
 
-def _whole(level: SpatialLevel, scene: Scene, states: Tensor) -> Tensor:
+def _whole(level: SpatialLevel, backdrop: Backdrop, states: Tensor) -> Tensor:
     """[N, C, h, w] remembered maps with the foveas of [N, D] states in their places."""
-    side, maps = level.config.fovea, scene.maps.clone()
+    side, maps = level.config.fovea, backdrop.maps.clone()
     height, width = maps.shape[-2:]
     reach = torch.arange(side) - side // 2
     centre = states[:, PLACE].round().long()

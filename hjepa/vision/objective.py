@@ -18,7 +18,7 @@ from hjepa.vision.layout_objective import LayoutRegularizer, layout_loss, macro_
 from hjepa.vision.moving import motion_loss
 from hjepa.vision.place_level import MOTION, PLACE, PlaceLevel
 from hjepa.vision.recordings import Glimpses
-from hjepa.vision.spatial_level import Scene, SpatialLevel
+from hjepa.vision.spatial_level import Backdrop, SpatialLevel
 from hjepa.vision.spatial_objective import spatial_losses
 from hjepa.vision.stack import VisionStack, states_of
 
@@ -30,7 +30,7 @@ MOTION_WEIGHT = 0.1
 TAUGHT = 0.2
 """Weight of what motion teaches attention, in the end: it keeps places where they are seen, and at their scale."""
 REMEMBERED = [0, -2, -1]
-"""Of a window's frames, those from which its scene is remembered: both ends, and the one at any time."""
+"""Of a window's frames, those from which its backdrop is remembered: both ends, and the one at any time."""
 TINY = 1e-6
 """Squared cells that are nothing."""
 
@@ -76,8 +76,8 @@ def perception_losses(stack: VisionStack, seen: Glimpses, ramp: float, how: Obje
     within = torch.relu(math.log(MARGIN) - 0.5 * apart.square().mean(0).add(1e-8).log()).mean()
     shared = {"motion": moving, "within": how.within * within}
     if isinstance(stack.first, SpatialLevel):
-        scene = Scene.remember(stack.attention, maps[:, REMEMBERED], places[:, REMEMBERED].detach())
-        return shared | spatial_losses(stack.first, scene, maps[:, :-1], places[:, :-1], seen.actions, ramp)
+        backdrop = Backdrop.remember(stack.attention, maps[:, REMEMBERED], places[:, REMEMBERED].detach())
+        return shared | spatial_losses(stack.first, backdrop, maps[:, :-1], places[:, :-1], seen.actions, ramp)
     layouts = stack.layouts(maps[:, [0, -1]].flatten(0, 1), 1).unflatten(0, (batch, 2))
     states = states_of(places[:, seen.now], places[:, seen.before], torch.arange(batch, device=places.device))
     target = None if how.target is None else how.target.layouts(how.target.backbone(seen.frames[:, -1]), 1)

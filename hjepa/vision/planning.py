@@ -17,7 +17,7 @@ from hjepa.vision.far_level import FarLevel
 from hjepa.vision.far_ways import FarEdges, FarPlanning, FarWayPlanner
 from hjepa.vision.optimised_ways import TopConfig, other_ways
 from hjepa.vision.place_level import LAYOUT, PLACE, STATE, PlaceLevel
-from hjepa.vision.spatial_level import Scene, SpatialLevel
+from hjepa.vision.spatial_level import Backdrop, SpatialLevel
 from hjepa.vision.ways import Edges, Searcher, WayPlanner
 from planners.astar import LatentAStar
 from planners.base import ActionSpace, Box, Discrete, Dynamics
@@ -25,8 +25,8 @@ from planners.hierarchy import Controller, HierarchicalPlanner, PlanningLevel
 from planners.landmarks import PathPlanner
 from planners.sampling import MPPI
 
-Ground = Tensor | Scene
-"""What level 1 knows of M layouts: [M, C, h, w] maps of them, or the scenes of a level that keeps the picture."""
+Ground = Tensor | Backdrop
+"""What level 1 knows of M layouts: [M, C, h, w] maps of them, or the backdrops of a level that keeps the picture."""
 FREE = 1e9
 """Norm of macro-actions that nothing shortens."""
 

@@ -2,7 +2,7 @@
 
 Walls, what moves and how it moves are all in the maps of two successive frames; nothing names them. What changes within
 a plan lies around what is attended to: a fovea. The state holds the fovea of both maps, and what surrounds it is
-remembered (:class:`Scene`): so a plan's hundreds of imagined maps take little memory, and a prediction little time.
+remembered (:class:`Backdrop`): so a plan's hundreds of imagined maps take little memory, and a prediction little time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hjepa.layers import mlp
 from hjepa.vision.features import Attention, crop, grid_cells
 
 PLACE, NUMBER, FOVEA = slice(0, 2), 2, slice(3, None)
-"""Components of a state: the place (x, y) that attention reads from its map, cells; the number of the scene; and the
+"""Components of a state: the place (x, y) that attention reads from its map, cells; the number of the layout; and the
 fovea, [2C, f, f] flattened: the map around the rounded place now, and one world step before."""
 HALO = 2
 """Cells around the fovea that a prediction looks at, too: two convolutions of 3 x 3."""
@@ -52,23 +52,25 @@ class SpatialConfig:
     place_weight: float = 1.0
 
 
-class Scene(NamedTuple):
-    """What is remembered of M scenes: maps without what moves.
+class Backdrop(NamedTuple):
+    """What is remembered of M layouts: maps without what moves.
 
     Attributes:
         attention: what reads places from maps.
         maps: [M, C, h, w].
+        heads: [M, 3, h, w] attention and offsets of these.
         mean: [M, 1] of attention over the whole map, before it is standardised.
         spread: [M, 1] its standard deviation.
     """
 
     attention: Attention
     maps: Tensor
+    heads: Tensor
     mean: Tensor
     spread: Tensor
 
     @classmethod
-    def remember(cls, attention: Attention, features: Tensor, places: Tensor) -> Scene:
+    def remember(cls, attention: Attention, features: Tensor, places: Tensor) -> Backdrop:
         """Each cell as it was seen when what moves was furthest away.
 
         Args:
@@ -81,15 +83,17 @@ class Scene(NamedTuple):
         away = (cells - places.unsqueeze(2)).square().sum(-1)
         furthest = away.argmax(1).view(len(features), 1, 1, height, width)
         maps = features.gather(1, furthest.expand(-1, -1, features.shape[2], -1, -1)).squeeze(1)
-        return cls(attention, maps, *attention.moments(features[:, 0]))
+        return cls(attention, maps, attention.heads(maps), *attention.moments(features[:, 0]))
 
     def around(self, numbers: Tensor, centres: Tensor, side: int) -> Tensor:
         """[N, C, side, side] of the maps with [N] numbers around [N, 2] centres, cells; the border goes on outside."""
         return crop(self.maps, numbers, centres, side)
 
-    def place(self, maps: Tensor, numbers: Tensor, centres: Tensor) -> Tensor:
-        """[N, 2] where attention is in [N, C, s, s] pieces of maps around [N, 2] centres."""
-        return self.attention.within(maps, centres, self.mean[numbers], self.spread[numbers])
+    def place(self, foveas: Tensor, numbers: Tensor, centres: Tensor) -> Tensor:
+        """[N, 2] where attention is around [N, 2] centres, where [N, C, f, f] foveas lie on the maps with [N] numbers."""
+        around = crop(self.heads, numbers, centres, WINDOW)
+        heads = overlay(around, self.attention.heads(foveas))
+        return self.attention.pool(heads, centres, self.mean[numbers], self.spread[numbers])
 
 
 def overlay(around: Tensor, fovea: Tensor) -> Tensor:
@@ -148,7 +152,7 @@ class SpatialLevel(nn.Module):
             now: [N, C, h, w] feature maps.
             before: [N, C, h, w] those one world step earlier.
             places: [N, 2] of what moves now, cells.
-            numbers: [N] of the scenes that they are in.
+            numbers: [N] of the layouts that they are in.
 
         Returns:
             [N, D] states.
@@ -162,22 +166,29 @@ class SpatialLevel(nn.Module):
         side = self.config.fovea
         return states[:, FOVEA].view(-1, 2 * self.channels, side, side)
 
-    def forward(self, scene: Scene, states: Tensor, actions: Tensor) -> Tensor:
-        """[..., D] states in a scene and [..., A] actions of the world to the [..., D] states one world step later."""
+    def forward(self, backdrop: Backdrop, states: Tensor, actions: Tensor) -> Tensor:
+        """[..., D] states in a backdrop and [..., A] actions of the world to the [..., D] states one world step later."""
         flat, pushes = states.reshape(-1, states.shape[-1]), actions.reshape(-1, self.action_dim)
         numbers, centres = flat[:, NUMBER].long(), flat[:, PLACE].detach().round()
         foveas, inner = self.foveas(flat), self.config.fovea
-        around, pace = scene.around(numbers, centres, inner + 2 * HALO), self.pace.sqrt()
+        around, pace = backdrop.around(numbers, centres, inner + 2 * HALO), self.pace.sqrt()
         now, before = foveas.chunk(2, 1)
         motion = (now - before) / pace
         gist = self.gist(torch.cat([now.flatten(1), motion.flatten(1), pushes], 1))
         seen = self.look(torch.cat([overlay(around, now), pad(motion, [HALO] * 4)], 1)) + gist[:, :, None, None]
-        after = overlay(around, now + pace * self.change(seen))
-        places = scene.place(after, numbers, centres)
+        after = now + pace * self.change(seen)
+        places = backdrop.place(after, numbers, centres)
         moved = (places.detach().round() - centres).clamp(-HALO, HALO)
         places = places.clamp(centres + moved - HALF, centres + moved + HALF)
-        shifted = _shift(torch.cat([after, overlay(around, now)], 1), moved.long(), inner)
+        shifted = _follow(torch.cat([after, now], 1), around, moved.long())
         return torch.cat([places, flat[:, NUMBER, None], shifted.flatten(1)], -1).view(states.shape)
+
+
+def _follow(foveas: Tensor, around: Tensor, moved: Tensor) -> Tensor:
+    """[N, 2C, f, f] foveas of two times, moved by [N, 2] cells (x, y) within [N, C, s, s] surroundings."""
+    gone = moved.any(1).nonzero().squeeze(1)  # few are, at each step
+    maps = torch.cat([overlay(around[gone], fovea) for fovea in foveas[gone].chunk(2, 1)], 1)
+    return foveas.index_copy(0, gone, _shift(maps, moved[gone], foveas.shape[-1]))
 
 
 def _shift(maps: Tensor, moved: Tensor, side: int) -> Tensor:

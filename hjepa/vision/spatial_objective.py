@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hjepa.regularizer import VICReg
-from hjepa.vision.spatial_level import PLACE, Scene, SpatialLevel, crop
+from hjepa.vision.spatial_level import PLACE, Backdrop, SpatialLevel, crop
 
 Losses = dict[str, Tensor]
 TINY = 1e-4
@@ -20,13 +20,13 @@ MAP_WEIGHT, MAP_VARIANCE = 1.0, VICReg(variance=1.0, covariance=0.1)
 
 
 def spatial_losses(
-    level: SpatialLevel, scene: Scene, maps: Tensor, places: Tensor, actions: Tensor, ramp: float
+    level: SpatialLevel, backdrop: Backdrop, maps: Tensor, places: Tensor, actions: Tensor, ramp: float
 ) -> Losses:
     """The weighted losses of level 1, by name.
 
     Args:
         level: in training.
-        scene: what is remembered of each window's episode; number ``b`` is window ``b``'s.
+        backdrop: what is remembered of each window's episode; number ``b`` is window ``b``'s.
         maps: [B, n+2, C, h, w] of successive world steps, the first of which is before the first state.
         places: [B, n+2, 2] of what moves in them, cells.
         actions: [B, n, A] between the last n+1 of them.
@@ -34,7 +34,7 @@ def spatial_losses(
     """
     config, cells = level.config, maps.permute(0, 1, 3, 4, 2).flatten(0, 3)
     sample = cells[:: max(1, len(cells) // SAMPLED)]
-    predict, read = _roll_out_losses(level, scene, maps, places, actions)
+    predict, read = _roll_out_losses(level, backdrop, maps, places, actions)
     return {
         "predict": ramp * predict,
         "place": ramp * config.place_weight * read,
@@ -44,7 +44,7 @@ def spatial_losses(
 
 
 def _roll_out_losses(
-    level: SpatialLevel, scene: Scene, maps: Tensor, places: Tensor, actions: Tensor
+    level: SpatialLevel, backdrop: Backdrop, maps: Tensor, places: Tensor, actions: Tensor
 ) -> tuple[Tensor, Tensor]:
     """[] the errors of predicted maps and of the places read from them, averaged over a roll-out.
 
@@ -58,7 +58,7 @@ def _roll_out_losses(
         level.note_pace((now - before).square().mean())
     rolled = []
     for action in actions.unbind(1):
-        state = level(scene, state, action)
+        state = level(backdrop, state, action)
         rolled.append(state)
     predicted, count = torch.stack(rolled, 1), len(rolled)
     centres, first = predicted[..., PLACE].detach().round().flatten(0, 1), numbers.repeat_interleave(count)
