@@ -90,7 +90,7 @@ class Backdrop(NamedTuple):
         return crop(self.maps, numbers, centres, side)
 
     def place(self, foveas: Tensor, numbers: Tensor, centres: Tensor) -> Tensor:
-        """[N, 2] where attention is around [N, 2] centres, where [N, C, f, f] foveas lie on the maps with [N] numbers."""
+        """[N, 2] where attention is around [N, 2] centres, with [N, C, f, f] foveas on the maps with [N] numbers."""
         around = crop(self.heads, numbers, centres, WINDOW)
         heads = overlay(around, self.attention.heads(foveas))
         return self.attention.pool(heads, centres, self.mean[numbers], self.spread[numbers])
@@ -167,7 +167,7 @@ class SpatialLevel(nn.Module):
         return states[:, FOVEA].view(-1, 2 * self.channels, side, side)
 
     def forward(self, backdrop: Backdrop, states: Tensor, actions: Tensor) -> Tensor:
-        """[..., D] states in a backdrop and [..., A] actions of the world to the [..., D] states one world step later."""
+        """[..., D] states and [..., A] actions of the world to the [..., D] states one world step later."""
         flat, pushes = states.reshape(-1, states.shape[-1]), actions.reshape(-1, self.action_dim)
         numbers, centres = flat[:, NUMBER].long(), flat[:, PLACE].detach().round()
         foveas, inner = self.foveas(flat), self.config.fovea
