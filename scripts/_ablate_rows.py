@@ -39,7 +39,7 @@ class Small:
     def training(self, seed: int) -> VisionTraining:
         """With a quarter of the batches and a third of the steps of the default."""
         return VisionTraining(
-            seed=seed, steps=self.steps, batch=16, warm_up=self.steps // 4, upper_steps=self.upper_steps,
+            seed=seed, steps=self.steps, batch=16, warm_up=max(1, self.steps // 4), upper_steps=self.upper_steps,
             upper_batch=64, traced=500, learning_rate=2e-3,
         )  # fmt: skip
 

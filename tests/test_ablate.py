@@ -17,7 +17,7 @@ from scripts._cli import run
 from tests.seen_mazes import glancing
 from viz.ablations import FigureError, ablations_figure
 
-TINY = "--small.mazes 2 --small.episodes 3 --small.steps 2 --small.upper-steps 2 --time-limit 4"
+TINY = "--small.mazes 2 --small.episodes 3 --small.steps 2 --small.upper-steps 2 --time-limit 4 --episodes 2"
 
 
 def cell(successes: int, distance: tuple[int, int] = (9, 12), seed: int = 0, **more: Any) -> dict[str, Any]:
@@ -86,18 +86,22 @@ def test_a_figure_of_nothing() -> None:
         ablations_figure([{"name": "A*", "group": "planner", "success": []}])
 
 
+@pytest.fixture(autouse=True)
+def few_episodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_ablate_study, "BATCH", 2)
+
+
 def test_what_was_measured_is_not_measured_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     glancing().save(tmp_path / "agent")
-    words = (
-        f"--agent {tmp_path / 'agent'} --out {tmp_path / 'out'} --distances 9 12 --time-limit 4 --only caution".split()
-    )
+    where = f"--agent {tmp_path / 'agent'} --out {tmp_path / 'out'} --distances 9 12"
+    words = f"{where} --time-limit 4 --episodes 2 --only caution".split()
     run(ablate.main, words)
     cells = [json.loads(line) for line in (tmp_path / "out" / "planners.jsonl").read_text().splitlines()]
     assert [one["row"] for one in cells] == ["caution 0", "caution 3"] and all(one["top_plans"] > 0 for one in cells)
     table = capsys.readouterr().out
-    assert "caution 3" in table and "/25 [" in table and "at most 4 steps" in table
+    assert "caution 3" in table and "/2 [" in table and "at most 4 steps" in table
     assert (tmp_path / "out" / "planners.png").stat().st_size > 10_000
     monkeypatch.setattr(_ablate_study, "measure", None)
     run(ablate.main, words)
@@ -119,8 +123,8 @@ def test_small_agents_are_trained_once(
 
 def test_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words, said in (
-        ("--episodes 30", "--episodes must be a multiple of 25, not 30"),
-        ("--only dijkstra", "--only dijkstra: expected parts of these names: A* over codes"),
+        ("--episodes 3", "--episodes must be a multiple of 2, not 3"),
+        ("--episodes 2 --only dijkstra", "--only dijkstra: expected parts of these names: A* over codes"),
     ):
         with pytest.raises(SystemExit) as caught:
             run(ablate.main, [*words.split(), "--out", str(tmp_path)])
