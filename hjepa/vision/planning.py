@@ -17,7 +17,12 @@ from hjepa.vision.far_level import FarLevel
 from hjepa.vision.far_ways import FarEdges, FarPlanning, FarWayPlanner
 from hjepa.vision.optimised_ways import TopConfig, other_ways
 from hjepa.vision.place_level import LAYOUT, PLACE, STATE, PlaceLevel
+<<<<<<< Updated upstream
 from hjepa.vision.spatial_level import Backdrop, SpatialLevel
+=======
+from hjepa.vision.spatial_level import Scene, SpatialLevel
+from hjepa.vision.time_to_go import TimeToGo
+>>>>>>> Stashed changes
 from hjepa.vision.ways import Edges, Searcher, WayPlanner
 from planners.astar import LatentAStar
 from planners.base import ActionSpace, Box, Discrete, Dynamics
@@ -50,7 +55,8 @@ class VisionPlanning:
         tolerance: strides of the fastest pace within which a search has reached its target; what lies between counts as
             open, so that it must be little.
         resolution: cells of the feature map within which a search tells no states apart.
-        weight: of the estimate of what is still to go.
+        critic: whether a search estimates what is still to go by the level's critic, instead of by straight lines.
+        weight: of this estimate.
         expansions: most nodes that a search expands.
         top: what plans at the topmost level.
         far: how a level that looks far plans.
@@ -69,6 +75,7 @@ class VisionPlanning:
     near: float = 1.0
     tolerance: float = 0.3
     resolution: float = 1.0
+    critic: bool = False
     weight: float = 1.5
     expansions: int = 1500
     top: TopConfig = field(default_factory=TopConfig)
@@ -143,7 +150,10 @@ def _level(
 
     if config.top.planner == "astar":
         codes = len(level.codebook)
-        planner = WayPlanner(_searcher(config), dynamics(Discrete(codes)), codes, edges, pace, tolerance, generator)
+        critic = _critic(agent, k) if config.critic else None
+        planner = WayPlanner(
+            _searcher(config), dynamics(Discrete(codes)), codes, edges, pace, tolerance, generator, critic
+        )
     else:
         planner = other_ways(config.top, level, dynamics, edges, pace, tolerance, generator)
     return PlanningLevel(
@@ -153,6 +163,12 @@ def _level(
         patience=config.patience * stride,
         off_path=config.off_path * stride,
     )
+
+
+def _critic(agent: VisionAgent, k: int) -> TimeToGo:
+    if agent.critics is None:
+        raise ValueError("this agent has no critics to plan with: train it with critic_steps above 0")
+    return agent.critics.level(k)
 
 
 def _searcher(config: VisionPlanning) -> Searcher:

@@ -1,4 +1,8 @@
-"""Trains a stack over frames: first what all levels see with, and level 1; then, on what it sees, the levels above."""
+"""Trains a stack over frames: first what all levels see with, and level 1; then, on what it sees, the levels above.
+
+Two phases more are optional: before them it may learn to see from hidden parts of pictures, and after them the critics
+learn from all that is then known.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,18 +19,24 @@ from torch import Tensor, nn
 from hjepa.checkpoint import flatten_optimizer, load_run, restore_optimizer, save_checkpoint
 from hjepa.data import step_generator
 from hjepa.macro_action import k_means
+from hjepa.vision.hindsight import hindsight_pairs
 from hjepa.vision.layout_objective import LayoutRegularizer, ema_decay
+from hjepa.vision.masked import MaskedLatents
 from hjepa.vision.objective import Losses, Objective, level_losses, perception_losses
 from hjepa.vision.practice import Practice, fit_far_codes, imagine_journeys, practice_losses
 from hjepa.vision.reachability import EdgeClassifiers, reachability_loss
 from hjepa.vision.recordings import Episodes, glimpses
 from hjepa.vision.stack import VisionConfig, VisionStack
+from hjepa.vision.time_to_go import Critics, time_to_go_loss
 from hjepa.vision.traces import Traces, chunk, trace
 
 Metrics = dict[str, float]
+Phase = Literal["masked", "perception", "upper", "practice", "critics"]
 Progress = Callable[[int, Metrics], None]
 FITTED = 2000
 """Episodes that codebooks are fitted to."""
+STARTS = 6
+"""Of every goal that critics learn from."""
 SPAN = 10
 """World steps over which the pace is measured."""
 
@@ -36,13 +47,18 @@ class VisionTraining:
 
     Attributes:
         seed: of weights and batches.
+        masked_steps: gradient steps of seeing what is hidden, before anything else.
         steps: gradient steps of perception and level 1.
         batch: windows in each of them.
         warm_up: steps until roll-outs weigh in full.
         upper_steps: gradient steps of the levels above.
         upper_batch: windows in each of them.
+        critic_steps: gradient steps of the critics of temporal distance.
+        critic_batch: goals in each of them.
+        quantile: of the recorded times between two places that a critic tells.
+        slow: weight with which critics call places slow, unless walks have crossed them.
         traced: episodes that the levels above learn from.
-        learning_rate: at the start of either phase; it falls to zero along a cosine.
+        learning_rate: at the start of every phase; it falls to zero along a cosine.
         weight_decay: of AdamW.
         save_every: steps between two checkpoints.
         regularizer: what keeps layouts and macro-actions from collapsing.
@@ -55,11 +71,16 @@ class VisionTraining:
     """
 
     seed: int = 0
+    masked_steps: int = 0
     steps: int = 1500
     batch: int = 32
     warm_up: int = 300
     upper_steps: int = 2500
     upper_batch: int = 128
+    critic_steps: int = 0
+    critic_batch: int = 32
+    quantile: float = 0.15
+    slow: float = 0.05
     traced: int = 2500
     learning_rate: float = 1.5e-3
     weight_decay: float = 1e-4
@@ -74,15 +95,30 @@ class VisionTraining:
     @property
     def total(self) -> int:
         """Steps of all phases."""
-        return self.steps + self.upper_steps + self.practice_steps
+        return sum(length for _, length in self._phases)
+
+    def phase_at(self, step: int) -> tuple[Phase, int, int]:
+        """The phase of one step (from 0), how many of its steps have been made before, and how many it has."""
+        for name, length in self._phases:
+            if step < length:
+                return name, step, length
+            step -= length
+        raise ValueError(f"training has {self.total} steps: there is no step {self.total + step}")
 
     def learning_rate_at(self, step: int) -> float:
         """The learning rate of one step, from 0."""
-        for of in (self.steps, self.upper_steps, self.practice_steps):
-            if step < of:
-                break
-            step -= of
-        return 0.5 * self.learning_rate * (1 + math.cos(math.pi * step / of))
+        _, done, of = self.phase_at(step)
+        return 0.5 * self.learning_rate * (1 + math.cos(math.pi * done / of))
+
+    @property
+    def _phases(self) -> tuple[tuple[Phase, int], ...]:
+        return (
+            ("masked", self.masked_steps),
+            ("perception", self.steps),
+            ("upper", self.upper_steps),
+            ("practice", self.practice_steps),
+            ("critics", self.critic_steps),
+        )
 
 
 class VisionTrainer:
@@ -100,8 +136,12 @@ class VisionTrainer:
             torch.manual_seed(training.seed)
             self.stack = VisionStack(config).to(device)
             self.edges = EdgeClassifiers(level.channels for level in config.recorded).to(device)
+            self.critics = Critics.of(config).to(device) if training.critic_steps else None
+            masked = MaskedLatents(self.stack.backbone, config.channels, config.patch)
+            self.masked = masked.to(device) if training.masked_steps else None
         self.episodes, self.training = episodes, training
-        self.network = nn.ModuleDict({"stack": self.stack, "edges": self.edges})
+        parts = {"stack": self.stack, "edges": self.edges, "critics": self.critics, "masked": self.masked}
+        self.network = nn.ModuleDict({name: part for name, part in parts.items() if part is not None})
         averaged = ema_decay(training.regularizer) is not None
         self.average = copy.deepcopy(self.stack).requires_grad_(False) if averaged else None
         self.optimizer = torch.optim.AdamW(
@@ -115,7 +155,8 @@ class VisionTrainer:
         """One gradient step; returns its losses."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.training.learning_rate_at(self.step)
-        losses = self._losses()
+        phase, done, _ = self.training.phase_at(self.step)
+        losses = self._losses(phase, done)
         total = torch.stack(list(losses.values())).sum()
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
@@ -145,16 +186,24 @@ class VisionTrainer:
             self.average.load_state_dict(tensors["average"])
         self.step = int(saved["step"])
 
-    def _losses(self) -> Losses:
-        how = self.training
-        if self.step < how.steps:
-            return self._perception()
-        return self._upper() if self.step < how.steps + how.upper_steps else self._practised()
+    def _losses(self, phase: Phase, done: int) -> Losses:
+        if phase == "perception":
+            return self._perception(min(1.0, done / self.training.warm_up))
+        make = {"masked": self._masked, "upper": self._upper, "practice": self._practised, "critics": self._critics}
+        return make[phase]()
 
-    def _perception(self) -> Losses:
+    def _masked(self) -> Losses:
+        assert self.masked is not None
+        self.masked.follow(self.stack.backbone)
+        how = self.training
+        seen = glimpses(self.episodes, how.seed, self.step, how.batch, 1, 1)
+        generator = step_generator(how.seed, self.step, "masked")
+        return {"masked": self.masked.loss(self.stack.backbone, seen.frames.flatten(0, 1), generator)}
+
+    def _perception(self, ramp: float) -> Losses:
         level, how = self.stack.first.config, self.training
         seen = glimpses(self.episodes, how.seed, self.step, how.batch, 1, level.rollout)
-        losses = perception_losses(self.stack, seen, min(1.0, self.step / how.warm_up), self._objective(1))
+        losses = perception_losses(self.stack, seen, ramp, self._objective(1))
         return {f"{name}/1": loss for name, loss in losses.items()}
 
     def _upper(self) -> Losses:
@@ -180,6 +229,20 @@ class VisionTrainer:
         assert level is not None
         losses = practice_losses(level, self.practice, step_generator(self.training.seed, self.step, "practice"))
         return {f"{name}/{len(self.stack)}": loss for name, loss in losses.items()}
+
+    def _critics(self) -> Losses:
+        assert self.critics is not None
+        self.stack.eval()  # layouts as they are read in planning
+        how = self.training
+        seen = hindsight_pairs(self.stack, self.traces, how.seed, self.step, how.critic_batch, STARTS)
+        losses: Losses = {}
+        for k in self.critics.numbers:
+            with torch.no_grad():
+                layouts = self.stack.layouts(seen.features.flatten(0, 1), k).unflatten(0, (-1, 2)).mean(1)
+            losses[f"time to go/{k}"] = time_to_go_loss(
+                self.critics.level(k), layouts, seen.starts, seen.goals, seen.gaps, how.quantile, how.slow
+            )
+        return losses
 
     def _objective(self, k: int) -> Objective:
         """What the next step minimises on level ``k``."""

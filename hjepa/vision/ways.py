@@ -13,6 +13,7 @@ from torch.nn.functional import softplus
 
 from hjepa.vision.place_level import LAYOUT, PLACE
 from hjepa.vision.reachability import Reachability
+from hjepa.vision.time_to_go import TimeToGo
 from planners.astar import SearchGoal
 from planners.base import Dynamics, Plan, Planner, Recorder
 from planners.edges import StateFunction
@@ -78,6 +79,7 @@ class WayPlanner:
         pace: [] cells per world step, at which straight distances become estimates of time.
         tolerance: a target counts as reached within this many world steps.
         generator: of the search; its device is where plans are made.
+        critic: estimates what is still to go; without one it is the distance.
         ways: [2, 2] the beginning and the end of every way that was handed down, cells.
     """
 
@@ -88,6 +90,7 @@ class WayPlanner:
     pace: Tensor
     tolerance: float
     generator: torch.Generator
+    critic: TimeToGo | None = None
     ways: list[Tensor] = field(default_factory=list)
 
     def below(self, landmark: int) -> int:
@@ -105,13 +108,26 @@ class WayPlanner:
             if query.rejected
         }
         search = self.search(lambda before, after: self.edges(before, after, refused))
-        goal = SearchGoal(target, self._distance, self.tolerance)
+        goal = self._goal(start, target)
         plan = search.plan(self.dynamics, goal, start, generator=self.generator, recorder=recorder)
         return [self._path(query, plan, row) for row, query in enumerate(queries)]
 
+    def _goal(self, start: Tensor, target: Tensor) -> SearchGoal:
+        """[B, 5] states and their [B, 2] targets to what a search aims at."""
+        if self.critic is None:
+            return SearchGoal(target, self._distance, self.tolerance)
+        fields = self.critic.fields(self.edges.layouts[start[:, LAYOUT].long()], target * self.pace)
+
+        def to_go(states: Tensor, points: Tensor) -> Tensor:
+            steps = fields.at(points[:, 2].long(), states[:, None, PLACE]).squeeze(1)
+            return torch.maximum(steps, self._distance(states, points))
+
+        rows = torch.arange(len(target), device=target.device).to(target).unsqueeze(1)
+        return SearchGoal(torch.cat([target, rows], 1), to_go, self.tolerance, self._distance)
+
     def _distance(self, states: Tensor, points: Tensor) -> Tensor:
-        """[M, 5] states and [M, 2] targets to the [M] world steps between them, at the recorded pace."""
-        return torch.linalg.vector_norm(states[:, PLACE] / self.pace - points, dim=-1)
+        """[M, 5] states and [M, 2] targets (or more) to the [M] world steps between them, at the recorded pace."""
+        return torch.linalg.vector_norm(states[:, PLACE] / self.pace - points[:, :2], dim=-1)
 
     def _path(self, query: Query, plan: Plan, row: int) -> Path:
         """The plan of one problem."""
