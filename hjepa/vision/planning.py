@@ -17,12 +17,8 @@ from hjepa.vision.far_level import FarLevel
 from hjepa.vision.far_ways import FarEdges, FarPlanning, FarWayPlanner
 from hjepa.vision.optimised_ways import TopConfig, other_ways
 from hjepa.vision.place_level import LAYOUT, PLACE, STATE, PlaceLevel
-<<<<<<< Updated upstream
 from hjepa.vision.spatial_level import Backdrop, SpatialLevel
-=======
-from hjepa.vision.spatial_level import Scene, SpatialLevel
 from hjepa.vision.time_to_go import TimeToGo
->>>>>>> Stashed changes
 from hjepa.vision.ways import Edges, Searcher, WayPlanner
 from planners.astar import LatentAStar
 from planners.base import ActionSpace, Box, Discrete, Dynamics
