@@ -105,7 +105,7 @@ def _planners() -> list[Row]:
         Row("HWM-style MPPI, 10 x the calls", top, replace(hwm, top=_top("mppi", 10))),
         Row("level 1 alone", top, reference, levels=1),
         Row("A*, no classifier", believed, UNSURE),
-        Row("A*, no classifier, no memory of failures", believed, replace(UNSURE, near=0.0)),
+        Row("A*, no classifier, no memory", believed, replace(UNSURE, near=0.0)),
         Row("caution 0", a_star, replace(reference, caution=0.0)),
         Row("caution 3", a_star, replace(reference, caution=3.0)),
         Row("weight 1", a_star, replace(reference, weight=1.0)),

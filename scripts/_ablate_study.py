@@ -10,6 +10,7 @@ from pathlib import Path
 from hjepa.config import to_dict
 from hjepa.pretrained import pretrained
 from hjepa.vision.agent import VisionAgent
+from hjepa.vision.planning import VisionPlanning
 from scripts._ablate_rows import Row, Small, Study
 from scripts._ablate_training import perception, trained
 from scripts._ablate_trials import Cell, Trial, measure
@@ -104,11 +105,14 @@ class Cells:
         return cell
 
     def _key(self, row: Row) -> Cell:
-        """What decides a row's results, beside the trial."""
-        variant = row.variant
-        made = {"agent": str(self.options.agent)} if variant is None else to_dict(self.small) | to_dict(variant)
+        """What decides a row's results, beside the trial; plans by what differs from the default."""
+        usual = VisionPlanning()
+        changed = {name: repr(value) for name, value in vars(row.planning).items() if value != getattr(usual, name)}
+        made: Cell = {"agent": str(self.options.agent)}
+        if row.variant is not None:
+            made = to_dict(self.small) | {"variant": row.variant.name, "train": row.variant.train}
         return {
-            "row": row.name, "group": row.group, "made": made, "planning": repr(row.planning), "levels": row.levels,
+            "row": row.name, "group": row.group, "made": made, "planning": changed, "levels": row.levels,
             "seed": self.options.seed, "time_limit": self.options.time_limit,
         }  # fmt: skip
 

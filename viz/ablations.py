@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from viz.backdrop import FigureError
 from viz.theme import Theme, get_theme
@@ -17,8 +18,6 @@ from viz.theme import Theme, get_theme
 NEEDED = ("name", "group", "success")
 GAP = 0.9
 """Lines between two groups, for the second one's title."""
-LEAST = 0.1
-"""Predictions per step that are shown for none, on a logarithmic axis."""
 
 
 def ablations_figure(rows: Sequence[Mapping[str, Any]], theme: str | Theme = "paper") -> Figure:
@@ -39,7 +38,7 @@ def ablations_figure(rows: Sequence[Mapping[str, Any]], theme: str | Theme = "pa
     places = _places(rows)
     with matplotlib.rc_context(look.rc()):
         fig = Figure(figsize=(9.0, 1.25 + 0.3 * (places[-1] + 1)), layout="constrained")
-        success, beside = fig.subplots(1, 2, sharey=True, width_ratios=(5, 2))
+        success, beside = fig.subplots(1, 2, sharey=True, width_ratios=(5, 2.2))
         for place, row in zip(places, rows, strict=True):
             _draw_success(success, place, row, look)
         _draw_beside(beside, places, rows, look)
@@ -81,17 +80,23 @@ def _draw_success(ax: Axes, place: float, row: Mapping[str, Any], look: Theme) -
 
 def _draw_beside(ax: Axes, places: Sequence[float], rows: Sequence[Mapping[str, Any]], look: Theme) -> None:
     """What was learned, or what planning took."""
-    if "place_error" in rows[0]:
-        values = [float(row["place_error"]) for row in rows]
-        ax.set_title("error of seen places, cells", loc="left")
-        ax.set_xlim(0, 1.1 * max(values))
-    else:
-        values = [max(LEAST, float(row["calls_above_per_step"])) for row in rows]
-        ax.set_title("predictions above level 1, per step", loc="left")
+    learned = "place_error" in rows[0]
+    values = [float(row["place_error" if learned else "calls_above_per_step"]) for row in rows]
+    shown = [value for value in values if value > 0] or [1.0]
+    ax.set_title("error of seen places, cells" if learned else "predictions per step", loc="left")
+    if not learned:
+        ax.set_xlabel("of the levels above the first")
         ax.set_xscale("log")
-        ax.set_xlim(0.6 * min(values), 2.2 * max(values))
-    ax.hlines(places, ax.get_xlim()[0], values, color=look.muted, lw=1.2, alpha=0.6)
-    ax.plot(values, places, ls="", marker="o", ms=5.5, color=look.ink, mec=look.halo)
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+        ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xlim((0.0, 1.1 * max(shown)) if learned else (0.5 * min(shown), 2.2 * max(shown)))
+    for place, value in zip(places, values, strict=True):
+        if value > 0:
+            ax.plot([ax.get_xlim()[0], value], [place, place], color=look.muted, lw=1.2, alpha=0.6)
+            ax.plot(value, place, marker="o", ms=5.5, color=look.ink, mec=look.halo)
+        else:
+            spot = {"xy": (0.03, place), "xycoords": ("axes fraction", "data")}
+            ax.annotate("none", **spot, va="bottom", color=look.muted, fontsize=8)
 
 
 def _finish(
