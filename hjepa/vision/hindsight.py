@@ -11,6 +11,9 @@ from hjepa.data import step_generator
 from hjepa.vision.stack import VisionStack
 from hjepa.vision.traces import Traces
 
+LEAST = 5
+"""World steps between two places of a pair: shorter ones tell more of how exactly places are seen than of ways."""
+
 
 class HindsightPairs(NamedTuple):
     """Where one came from on the way to some places.
@@ -40,9 +43,10 @@ def hindsight_pairs(
     episodes, frames = traces.places.shape[:2]
     generator, device = step_generator(seed, step, "hindsight"), traces.places.device
     rows = torch.randint(episodes, (batch,), generator=generator)
-    ends = torch.randint(1, frames, (batch, 1), generator=generator)
-    gaps = (ends + 1).pow(torch.rand(batch, starts, generator=generator)).long().clamp(min=1)
-    rows, ends, gaps = (index.to(device) for index in (rows, ends, torch.minimum(gaps, ends)))
+    least = min(LEAST, frames - 1)
+    ends = torch.randint(least, frames, (batch, 1), generator=generator)
+    gaps = (least * ((ends + 1) / least).pow(torch.rand(batch, starts, generator=generator))).long()
+    rows, ends, gaps = (index.to(device) for index in (rows, ends, gaps.minimum(ends)))
     recorded = traces.episodes
     seen = recorded.states[rows[:, None], torch.cat([ends, ends - gaps[:, :1]], 1)].flatten(0, 1)
     features = stack.backbone(recorded.camera(seen, recorded.layouts[rows].repeat_interleave(2)))
