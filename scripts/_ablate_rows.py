@@ -27,9 +27,9 @@ class Small:
     """Mazes with interiors of 8 x 8 cells, seen at 40 x 40 pixels."""
     episodes: int = 40
     """Recorded in each of them, 100 steps long."""
-    steps: int = 400
+    steps: int = 800
     """Of perception and level 1."""
-    upper_steps: int = 500
+    upper_steps: int = 1000
     """Of the levels above."""
 
     def stack(self) -> VisionConfig:
@@ -37,7 +37,7 @@ class Small:
         return VisionConfig(patch=2)
 
     def training(self, seed: int) -> VisionTraining:
-        """With a quarter of the batches and a third of the steps of the default."""
+        """With half of the batch and half of the steps of the default, and fewer for the levels above."""
         return VisionTraining(
             seed=seed, steps=self.steps, batch=16, warm_up=max(1, self.steps // 4), upper_steps=self.upper_steps,
             upper_batch=64, traced=500, learning_rate=2e-3,
@@ -121,8 +121,8 @@ def _levels(small: Small) -> list[Row]:
     """One agent of four levels, of which one to four plan; and two levels that read one layout."""
     two, group = small.stack(), "levels that plan"
     first, second = two.levels
-    coarse = {"rollout": 2, "taps": 5, "spacing": 2.0}
-    four = (first, replace(second, stride=5), PlaceConfig(stride=15, **coarse), PlaceConfig(stride=45, **coarse))
+    third = PlaceConfig(stride=15, rollout=2, taps=5, spacing=2.0)
+    four = (first, replace(second, stride=5), third, replace(third, stride=45))
     deep = Variant("four-levels", replace(two, levels=four))
     return [
         *(Row(f"{k} of 4 levels", group, levels=k, variant=deep) for k in range(1, 5)),

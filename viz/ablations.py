@@ -95,8 +95,8 @@ def _draw_beside(ax: Axes, places: Sequence[float], rows: Sequence[Mapping[str, 
             ax.plot([ax.get_xlim()[0], value], [place, place], color=look.muted, lw=1.2, alpha=0.6)
             ax.plot(value, place, marker="o", ms=5.5, color=look.ink, mec=look.halo)
         else:
-            spot = {"xy": (0.03, place), "xycoords": ("axes fraction", "data")}
-            ax.annotate("none", **spot, va="bottom", color=look.muted, fontsize=8)
+            inside = ax.get_yaxis_transform()
+            ax.text(0.03, place, "none", transform=inside, va="bottom", color=look.muted, fontsize=8)
 
 
 def _finish(
@@ -109,8 +109,8 @@ def _finish(
     groups = [None, *(row["group"] for row in rows)]
     for place, row, before in zip(places, rows, groups, strict=False):
         if row["group"] != before:
-            spot = {"xy": (0, place - 0.8), "xycoords": ("axes fraction", "data")}
-            success.annotate(row["group"], **spot, va="center", ha="left", color=look.muted, style="italic", fontsize=8)
+            title = {"va": "center", "color": look.muted, "style": "italic", "fontsize": 8}
+            success.text(0, place - 0.8, row["group"], title, transform=success.get_yaxis_transform())
     for ax in (success, beside):
         ax.tick_params(axis="y", length=0)
         for place in places:
