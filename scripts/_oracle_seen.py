@@ -90,12 +90,13 @@ class OracleActor(VisionActor):
         if "walls" in self.parts:
             levels = [self._with_walls(level) for level in levels]
         if "subgoals" in self.parts:
-            walks = OracleWalks(self.seen.tasks, self.calibration, self.stack.level(2).config.stride, self.stack.pace)
+            walks = OracleWalks(self.seen.tasks, self.calibration, self.stack.config.levels[1].stride, self.stack.pace)
             levels = [replace(levels[0], planner=walks)]
         return HierarchicalPlanner(controller, levels), session
 
     def _with_walls(self, level: PlanningLevel) -> PlanningLevel:
-        assert isinstance(level.planner, WayPlanner)
+        if not isinstance(level.planner, WayPlanner):
+            return level  # one that looks far, whose ways those below verify
         crossed = Crossed(TrueWalls.of(self.seen.raster), self.seen.tasks.maps, self.calibration)
         edges = replace(level.planner.edges, reachability=cast(Reachability, crossed))
         return replace(level, planner=replace(level.planner, edges=edges))

@@ -80,7 +80,7 @@ def imagined_by_level(stack: VisionStack, walks: Walks, calibration: Affine) -> 
     """By level, how far imagined places are from the true ones; world units."""
     seen, other = walks.begin(stack)
     found = {}
-    for k in range(1, len(stack) + 1):
+    for k in levels(stack):
         stride = stack.config.levels[k - 1].stride
         places, _ = imagine(stack, k, seen, other, walks.actions)
         actual = walks.places[:, ::stride][:, : places.shape[1]]
@@ -105,19 +105,19 @@ def _decoder(stack: VisionStack, sight: Sight, maps: Tensor, steps: int) -> Deco
 
 
 def levels(stack: VisionStack) -> range:
-    """The numbers of all levels."""
-    return range(1, len(stack) + 1)
+    """The numbers of the levels that imagine what the world's actions lead to; one that looks far follows ways."""
+    return range(1, len(stack) + (stack.far is None))
 
 
 def print_horizons(errors: dict[int, list[Horizon]]) -> dict[int, list[dict[str, object]]]:
     """A column for every level; returns it all."""
     steps = [step for step in (1, *SHOWN[1:]) if any(one.steps == step for level in errors.values() for one in level)]
     print("\nimagined against actual places (RMSE, world units; in brackets relative to nothing moves)")
-    print(f"{'world steps':<18}" + "".join(f"{step:>24}" for step in steps))
+    print(f"{'world steps':<18}" + "".join(f"{step:>15}" for step in steps))
     for k, level in errors.items():
         by_step = {one.steps: one for one in level}
         cells = [_shown(by_step[step]) if step in by_step else "" for step in steps]
-        print(f"{f'level {k}':<18}" + "".join(f"{cell:>24}" for cell in cells))
+        print(f"{f'level {k}':<18}" + "".join(f"{cell:>15}" for cell in cells))
     return {k: [one._asdict() for one in level] for k, level in errors.items()}
 
 
@@ -154,17 +154,21 @@ def _still(apart: Tensor, groups: Tensor) -> Curve:
     return _curve(0, errors)
 
 
-def strips(stack: VisionStack, walks: Walks, drawn_by: dict[int, Decoder]) -> list[Strip]:
-    """The first walk: what was seen, and what each level had imagined from the first frame on."""
-    seen, other = walks.begin(stack)
-    found = [Strip("seen", 0, {step: _picture(walks.frames(step)[0]) for step in SHOWN})]
+def strips(stack: VisionStack, walk: Walks, drawn_by: dict[int, Decoder]) -> list[Strip]:
+    """One walk: what was seen, and what each level had imagined from the first frame on."""
+    seen, other = walk.begin(stack)
+    frames = torch.cat([walk.frames(step) for step in SHOWN])
+    patch = stack.config.patch
+    rings = dict(zip(SHOWN, patch * latents(stack, frames, frames).places + (patch - 1) / 2, strict=True))
+    found = [Strip("seen", 0, {step: _picture(frame) for step, frame in zip(SHOWN, frames, strict=True)}, rings)]
     for k in levels(stack):
         stride = stack.config.levels[k - 1].stride
-        places, maps = imagine(stack, k, seen, other, walks.actions)
+        places, maps = imagine(stack, k, seen, other, walk.actions)
         steps = [step for step in SHOWN if step % stride == 0 and step // stride < places.shape[1]]
         rows = [step // stride for step in steps]
         drawn = drawn_by[k].frames(maps[0, rows], places[0, rows])
-        found.append(Strip(f"level {k}", k, {step: _picture(frame) for step, frame in zip(steps, drawn, strict=True)}))
+        pictures = {step: _picture(frame) for step, frame in zip(steps, drawn, strict=True)}
+        found.append(Strip(f"level {k}", k, pictures, rings))
     return found
 
 

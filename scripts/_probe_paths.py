@@ -111,7 +111,7 @@ def costs_along_oracle_paths(actor: VisionActor, seen: SeenTasks, calibration: A
     ways = [trail[b, : count + 1] for b, count in enumerate(watched.steps.tolist())]
     found = {"goal, straight line": _monotone([(b, way, goals[b]) for b, way in enumerate(ways)])}
     for k in range(2, actor.levels + 1):
-        length = actor.stack.level(k).config.stride
+        length = actor.stack.config.levels[k - 1].stride
         parts = [
             (b, way[t : t + length + 1]) for b, way in enumerate(ways) for t in range(0, len(way) - length, length)
         ]

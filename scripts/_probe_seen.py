@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from hjepa.config import to_dict
+from hjepa.config import from_dict, to_dict
 from hjepa.pretrained import pretrained
 from hjepa.vision.actor import VisionActor
 from hjepa.vision.agent import VisionAgent
@@ -44,15 +44,17 @@ class Options:
 
     agent: Path | None = None
     """Folder of a run or an agent; the shipped one for diverse-maze by default."""
-    frames: int = 1500
+    frames: int = 1000
     """That probes are fitted to; as many to judge them on."""
-    walks: int = 400
+    walks: int = 200
     """Recorded walks of 40 world steps that are imagined."""
-    episodes: int = 50
+    episodes: int = 30
     """Of the last row of the world's table, in which each part is tried; 0 leaves this out."""
     seed: int = 77
     """Of layouts, walks, starts and goals. That of evaluations is another one."""
-    decoder: int = 300
+    steps: int = 300
+    """For which a small probe is trained."""
+    decoder: int = 400
     """Steps for which the decoders of the picture are trained."""
     out: Path | None = None
     """Folder for probe.json and imagined.png."""
@@ -81,12 +83,12 @@ def main(world: SeenWorld, options: Options, trials: Trials, planning: VisionPla
     use_device("cpu")
     agent = _load(options.agent)
     result: dict[str, Any] = {"task": world.name, "seed": options.seed, "frames": options.frames}
-    data = replace(world.data, rows=ROWS)  # type: ignore[type-var]
+    data = replace(from_dict(type(world.data), agent.card["data"], "card: data"), rows=ROWS)  # type: ignore[type-var]
     fit, test = (data.episodes(2 * options.seed + part, torch.device("cpu")) for part in (0, 1))
     print(f"{world.name}: {data.label}, {options.frames} frames to fit, {options.frames} others to judge by, seed "
           f"{options.seed}")  # fmt: skip
     seen = [look(agent.stack, part, options.frames, options.seed) for part in (fit, test)]
-    result |= _probes(*seen)
+    result |= _probes(*seen, options.steps)
     walks = recorded_walks(test, options.walks, 40, options.seed)
     errors = imagined_by_level(agent.stack, walks, seen[0].calibration)
     result["imagined against actual"] = print_horizons(errors)
@@ -102,14 +104,14 @@ ROWS = 50_000
 """Transitions that are recorded for either part."""
 
 
-def _probes(fit: Sight, test: Sight) -> dict[str, Any]:
+def _probes(fit: Sight, test: Sight, steps: int) -> dict[str, Any]:
     """What is read from every latent."""
     found = {
         "effective rank": tables.ranks(test),
-        "place (R2)": tables.places(fit, test),
-        "velocity (R2)": tables.velocities(fit, test),
-        "walls (balanced accuracy)": tables.walls(fit, test),
-        "distractors (balanced accuracy)": tables.distractors(fit, test),
+        "place (R2)": tables.places(fit, test, steps),
+        "velocity (R2)": tables.velocities(fit, test, steps),
+        "walls (balanced accuracy)": tables.walls(fit, test, steps),
+        "distractors (balanced accuracy)": tables.distractors(fit, test, steps),
     }
     for title, table in found.items():
         if table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -22,6 +23,7 @@ from hjepa.vision.probes import (
 )
 from scripts._probe_data import Sight
 
+Fit = Callable[[Sample], Reader]
 Table = dict[str, dict[str, Any]]
 FRAMES = 400
 """Whose cells are read one by one."""
@@ -35,23 +37,23 @@ def ranks(sight: Sight) -> Table:
     return {name: {"rank": rank, "dimensions": size} for name, (rank, size) in found.items()}
 
 
-def places(fit: Sight, test: Sight) -> Table:
+def places(fit: Sight, test: Sight, steps: int) -> Table:
     """Where the agent is, from every latent."""
-    return _regressions(fit, test, lambda sight: sight.places, list(fit.latents.named))
+    return _regressions(fit, test, lambda sight: sight.places, list(fit.latents.named), steps)
 
 
-def velocities(fit: Sight, test: Sight) -> Table:
+def velocities(fit: Sight, test: Sight, steps: int) -> Table:
     """How it moves, from the states; a map is of one frame, which does not show it."""
     states = [name for name, latent in fit.latents.named.items() if latent.dim() == 2]
-    return _regressions(fit, test, lambda sight: sight.velocities, states)
+    return _regressions(fit, test, lambda sight: sight.velocities, states, steps)
 
 
-def _regressions(fit: Sight, test: Sight, truth: Callable[[Sight], Tensor], names: list[str]) -> Table:
+def _regressions(fit: Sight, test: Sight, truth: Callable[[Sight], Tensor], names: list[str], steps: int) -> Table:
     table: Table = {}
     for name in names:
         known = Sample(fit.latents.named[name], truth(fit), fit.groups)
         asked = Sample(test.latents.named[name], truth(test), test.groups)
-        linear, small = fit_linear(known)(asked.inputs), fit_small(known)(asked.inputs)
+        linear, small = fit_linear(known)(asked.inputs), fit_small(known, steps=steps)(asked.inputs)
         table[name] = {
             "linear": r_squared(linear, asked.wanted, asked.groups),
             "small": r_squared(small, asked.wanted, asked.groups),
@@ -61,26 +63,26 @@ def _regressions(fit: Sight, test: Sight, truth: Callable[[Sight], Tensor], name
     return table
 
 
-def walls(fit: Sight, test: Sight) -> Table:
+def walls(fit: Sight, test: Sight, steps: int) -> Table:
     """Which cells of the picture are wall, from every map."""
-    return _cells(fit, test, fit.walls, test.walls)
+    return _cells(fit, test, fit.walls, test.walls, steps)
 
 
-def distractors(fit: Sight, test: Sight) -> Table:
-    """In which cells of the picture a distractor stands, from every map; and where they are on average, from states."""
+def distractors(fit: Sight, test: Sight, steps: int) -> Table:
+    """In which cells of the picture a distractor stands, from every map."""
     if fit.others is None or test.others is None:
         return {}
-    return _cells(fit, test, fit.others, test.others)
+    return _cells(fit, test, fit.others, test.others, steps)
 
 
-def _cells(fit: Sight, test: Sight, known: Tensor, asked: Tensor) -> Table:
+def _cells(fit: Sight, test: Sight, known: Tensor, asked: Tensor, steps: int) -> Table:
     """Each cell of a map is read by itself (linear) or with its eight neighbours (small)."""
     table: Table = {}
+    kinds: tuple[tuple[str, int, Fit], ...] = (("linear", 0, fit_linear), ("small", 1, partial(fit_small, steps=steps)))
     for name, latent in fit.latents.named.items():
         if latent.dim() == 4:
             table[name] = {
-                kind: _cell_score(fit, test, name, known, asked, around, fitted)
-                for kind, around, fitted in (("linear", 0, fit_linear), ("small", 1, fit_small))
+                kind: _cell_score(fit, test, name, known, asked, around, fitted) for kind, around, fitted in kinds
             }
     return table
 
@@ -92,7 +94,7 @@ def _cell_score(
     known: Tensor,
     asked: Tensor,
     around: int,
-    fitted: Callable[[Sample], Reader],
+    fitted: Fit,
 ) -> Score:
     lessons = cells_of(fit.latents.named[name][:FRAMES], known[:FRAMES], fit.groups[:FRAMES], around)
     trials = cells_of(test.latents.named[name][:FRAMES], asked[:FRAMES], test.groups[:FRAMES], around)
@@ -102,11 +104,11 @@ def _cell_score(
 
 def print_table(title: str, table: Table) -> None:
     """A line for every latent."""
-    columns = list(next(iter(table.values())))
+    columns, width = list(next(iter(table.values()))), max(18, *(len(name) for name in table))
     print(f"\n{title}")
-    print(f"{'':<18}" + "".join(f"{column:>24}" for column in columns))
+    print(" " * width + "".join(f"{column:>24}" for column in columns))
     for name, row in table.items():
-        print(f"{name:<18}" + "".join(f"{_shown(row[column]):>24}" for column in columns))
+        print(f"{name:<{width}}" + "".join(f"{_shown(row[column]):>24}" for column in columns), flush=True)
 
 
 def _shown(value: object) -> str:

@@ -23,11 +23,13 @@ class Strip(NamedTuple):
         name: beside it.
         level: whose imagination it is; 0 for what was seen.
         frames: by world step, [H, W, 3] bytes.
+        rings: by world step, [2] (column, row) where what moves was seen, pixels.
     """
 
     name: str
     level: int
     frames: Mapping[int, Any]
+    rings: Mapping[int, Any]
 
 
 class Curve(NamedTuple):
@@ -66,6 +68,7 @@ def imagined_figure(
     with matplotlib.rc_context(look.rc()):
         fig = Figure(figsize=(WIDTH, total))
         fig.text(MARGIN / WIDTH, 1 - 0.24 / total, title, fontsize=10.5, fontweight="bold", va="baseline")
+        fig.text(1 - MARGIN / WIDTH, 1 - 0.24 / total, "rings: where it was seen", color=look.muted, ha="right")
         for column, step in enumerate(steps):
             x = LABEL + column * (side + GAP) + side / 2
             text = "first frame" if step == 0 else f"{step} steps later"
@@ -77,6 +80,8 @@ def imagined_figure(
                 box = (LABEL + column * (side + GAP), top - side, side, side)
                 ax = fig.add_axes((box[0] / WIDTH, box[1] / total, box[2] / WIDTH, box[3] / total))
                 _draw_frame(ax, strip.frames.get(step), strip.level, look)
+                if strip.level and step in strip.frames:
+                    ax.plot(*strip.rings[step], marker="o", ms=13, mfc="none", mec=look.goal, mew=1.3)
         below = (LABEL / WIDTH, BELOW / total, 1 - (LABEL + MARGIN) / WIDTH, CHART / total)
         _draw_curves(fig, below, curves, unit, look)
     return fig

@@ -40,7 +40,8 @@ class Decoder(nn.Module):
         """[N, C, h, w] maps and [N, 2] places, cells, to [N, 3, h patch, w patch] frames in 0 .. 1."""
         apart, near = marks(maps, places)
         colour, opacity = self.paint(torch.cat([near, near * apart], 1)).split([3, 1], 1)
-        return torch.lerp(self.ground(maps), colour, opacity * enlarged(near, self.patch))
+        around = (3 * enlarged(near, self.patch)).clamp(max=1)
+        return torch.lerp(self.ground(maps), colour, opacity * around)
 
     @torch.no_grad()
     def frames(self, maps: Tensor, places: Tensor) -> Tensor:
