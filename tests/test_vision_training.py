@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,16 @@ def test_every_parameter_learns() -> None:
         trainer.update()
     same = [name for name, weight in trainer.network.named_parameters() if torch.equal(weight, before[name])]
     assert not same
+
+
+def test_edges_can_be_learned_from_more_of_each_window() -> None:
+    found = []
+    for ways in (1, 2):
+        trainer = VisionTrainer(STACK, recorded(), replace(TRAINING, ways=ways))
+        trainer.step = TRAINING.steps
+        found.append(trainer.update())
+    assert found[0]["edges/2"] != found[1]["edges/2"]
+    assert found[0]["predict/2"] == found[1]["predict/2"]
 
 
 @pytest.mark.parametrize("stop", [2, 6])

@@ -66,6 +66,7 @@ class VisionTraining:
         taught: weight of what motion teaches attention.
         lag: world steps before and after a frame at which are those that it must differ from, to teach attention; 0:
             one of any time. With distractors that jump now and then, a few steps find what moves on and on.
+        ways: strides of each window that edge classifiers learn from, from its beginning.
         practice_steps: gradient steps in imagination of the topmost level, if it is one that looks far.
         pictures: that it imagines journeys in.
     """
@@ -89,6 +90,7 @@ class VisionTraining:
     within: float = 2.0
     taught: float = 1.0
     lag: int = 0
+    ways: int = 1
     practice_steps: int = 0
     pictures: int = 64
 
@@ -219,7 +221,8 @@ class VisionTrainer:
             target = None if self.average is None else self.average.layouts(seen.features[:, 1], k)
             how = self._objective(k)
             losses = level_losses(self.stack, k, layouts, seen.states, seen.actions, how=how, target=target)
-            before, after, read = seen.states[:, 0], seen.states[:, 1], level.settle(layouts[:, 0])
+            walked, read = seen.states[:, : self.training.ways + 1], level.settle(layouts[:, 0])
+            before, after = walked[:, :-1].flatten(0, 1), walked[:, 1:].flatten(0, 1)
             losses["edges"] = reachability_loss(self.edges.level(k), read, before, after, generator, config.shortest)
             named |= {f"{name}/{k}": loss for name, loss in losses.items()}
         return named
