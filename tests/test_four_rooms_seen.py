@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from hjepa.vision.latents import Latents
-from hjepa.vision.probes import fit_linear
 from scripts._evaluate_seen import command_line as evaluate_seen
 from scripts._four_rooms_seen import FOUR_ROOMS, FourRoomsData, FourRoomsTrials
 from scripts._probe_data import Sight
@@ -68,7 +67,7 @@ def sight(seed: int) -> Sight:
 
 
 def test_doors_are_told_from_maps_that_show_them_and_not_from_others() -> None:
-    table = doors(sight(0), sight(1), {"linear": fit_linear})
+    table = doors(sight(0), sight(1))
     assert table["level 2 layout"]["linear"].value == 1
     assert table["state, all levels"]["linear"].value < 0.6
 
