@@ -61,7 +61,7 @@ class VisionTraining:
         learning_rate: at the start of every phase; it falls to zero along a cosine.
         weight_decay: of AdamW.
         save_every: steps between two checkpoints.
-        regularizer: what keeps layouts and macro-actions from collapsing.
+        regularizer: what keeps layouts and macro-actions from collapsing; the maps of a spatial level 1 have VICReg.
         within: weight of the hinge on how far what is attended to moves within an episode.
         taught: weight of what motion teaches attention.
         lag: world steps before and after a frame at which are those that it must differ from, to teach attention; 0:
