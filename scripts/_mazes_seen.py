@@ -7,7 +7,12 @@ from typing import Any, Literal
 
 import torch
 
+from hjepa.vision.agent import VisionExperiment
+from hjepa.vision.place_level import PlaceConfig
+from hjepa.vision.planning import VisionPlanning
 from hjepa.vision.recordings import Episodes
+from hjepa.vision.stack import VisionConfig
+from hjepa.vision.train import VisionTraining
 from scripts._seen import Row, SeenTasks, SeenWorld, camera
 from worlds import DiverseMazeTasks, Layouts, generate_layouts, maze_raster, record_diverse_maze
 from worlds.diverse_tasks import TIME_LIMIT
@@ -145,4 +150,13 @@ def _seed(seed: int, purpose: int) -> int:
     return 2 * seed + purpose
 
 
-DIVERSE_MAZE = SeenWorld(TASK, TRAINING_HELP, EVALUATION_HELP, MazeData(), MazeTrials(), "cells apart")
+FAR = PlaceConfig(stride=40, macro_dim=2, channels=8, taps=11, spacing=2.0, hidden=(16,), rounds=8, codes=48)
+"""A third level, which learns from what the second one imagines."""
+EXPERIMENT = VisionExperiment(
+    VisionConfig(encoder="spatial", levels=(*VisionConfig().levels, FAR), window=5),
+    VisionTraining(practice_steps=1200, pictures=40),
+)
+PLANNING = VisionPlanning(horizon=8, samples=32, iterations=2)
+DIVERSE_MAZE = SeenWorld(
+    TASK, TRAINING_HELP, EVALUATION_HELP, MazeData(), MazeTrials(), "cells apart", EXPERIMENT, PLANNING
+)
