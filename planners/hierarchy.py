@@ -35,6 +35,9 @@ class PlanningLevel:
         reached: a state on the path counts as passed within this many world steps of it: the tolerance of the planner
             below, which would else see nothing left to do while this level waits.
         guarded: whether there are places that its paths must not enter: where it then finds no path, it says so.
+        window: states of the path of which the nearest one is where the agent is now. With 1 a state has to be reached
+            to be passed: those of long strides may be near, but behind a wall.
+        forgiving: whether the level forgets what it has rejected where that leaves it no path.
     """
 
     planner: PathPlanner
@@ -44,6 +47,8 @@ class PlanningLevel:
     off_path: float
     reached: float = 0.0
     guarded: bool = False
+    window: int = 4
+    forgiving: bool = False
 
 
 @dataclass(frozen=True)
@@ -212,7 +217,7 @@ class HierarchicalPlanner:
         """Advances along the path; true where the agent is off it, stuck, or at an end that is not the goal."""
         path = track.path
         last = len(path.arrival) - 1
-        near = np.linalg.norm(path.embedding[track.at : track.at + 4] - here, axis=-1)
+        near = np.linalg.norm(path.embedding[track.at : track.at + level.window] - here, axis=-1)
         track.at += int(near.argmin())
         while track.at < last and np.linalg.norm(path.embedding[track.at + 1] - here) <= level.reached:
             track.at += 1
@@ -284,6 +289,8 @@ class HierarchicalPlanner:
             session.tracks[k][b] = track
             session.spent.add(k, path.expanded, path.calls)
             session.events[b].append(f"replan {k}")
+            if not path.found and level.forgiving:
+                session.rejected[k][b] = frozenset()
             if not path.found and self._blame(level, k, b, session):
                 session.tracks[k + 1][b] = None
                 failed.add(b)

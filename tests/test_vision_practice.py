@@ -16,17 +16,17 @@ from hjepa.vision.actor import VisionActor
 from hjepa.vision.agent import VisionAgent
 from hjepa.vision.collage import PIECE, RIM, SIDE, _turn, collage
 from hjepa.vision.far_level import HOPELESS, FarLevel
-from hjepa.vision.far_ways import FarEdges, FarWayPlanner
+from hjepa.vision.far_ways import FarSight, FarWayPlanner
 from hjepa.vision.journeys import FALSE, Journeys, imagine
 from hjepa.vision.place_level import LAYOUT, MOTION, PLACE, PlaceConfig
-from hjepa.vision.planning import LayoutDynamics, VisionPlanning
+from hjepa.vision.planning import VisionPlanning
 from hjepa.vision.practice import Practice, fit_far_codes, practice_losses
 from hjepa.vision.recordings import Episodes
 from hjepa.vision.stack import VisionConfig, VisionStack
 from hjepa.vision.traces import trace
 from hjepa.vision.train import VisionTrainer, VisionTraining, train_vision
 from planners.astar import LatentAStar
-from planners.base import Discrete, Recorder
+from planners.base import Recorder
 from planners.landmarks import NONE, Query, Target
 from planners.landmarks import Path as Way
 from scripts._mazes_seen import held_out, lessons_layouts
@@ -92,6 +92,14 @@ def test_beginnings_from_which_nothing_is_believed_are_left_out() -> None:
         at((5.0, 5.0), (20.0, 5.0)), 2, 8.0, torch.Generator().manual_seed(0),
     )  # fmt: skip
     assert shut.begins[:, 0].tolist() == [20.0]
+
+
+def test_a_level_that_believes_nothing_is_one_line() -> None:
+    def nothing(layouts: Tensor, before: Tensor, after: Tensor) -> Tensor:
+        return torch.full((len(before),), -1.0)
+
+    with pytest.raises(ValueError, match="believes no journey"):
+        imagine(Steps(), nothing, torch.zeros(1, 1, 2, 2), at((5.0, 5.0)), 2, 8.0, torch.Generator().manual_seed(0))
 
 
 def test_pieces_are_turned_in_eight_ways() -> None:
@@ -160,8 +168,8 @@ def test_any_number_of_leading_dimensions_is_the_same_and_layouts_are_kept_apart
 def test_nothing_beyond_the_patch_is_an_edge() -> None:
     level, begin = far_level(), at((8.0, 8.0), (8.0, 8.0))
     with torch.no_grad():
-        logits = level.logits(
-            torch.randn(1, 3, 20, 20), begin, begin + torch.tensor([[4.1, 0, 0, 0, 0], [3.9, 0, 0, 0, 0]])
+        logits = FarSight(level, torch.randn(1, 3, 20, 20)).logits(
+            begin, begin + torch.tensor([[4.1, 0, 0, 0, 0], [3.9, 0, 0, 0, 0]])
         )
     assert logits[0] == HOPELESS and logits[1] > HOPELESS
 
@@ -189,7 +197,7 @@ def practised() -> tuple[FarLevel, Practice]:
 def test_walls_are_learned_from_imagined_journeys_alone() -> None:
     level, stored = practised()
     layouts, here = level.layout(stored.features), at((6.5, 5.0))
-    logits = level.logits(layouts, here.repeat(3, 1), at((6.5, 8.5), (3.0, 5.0), (10.0, 5.0)))
+    logits = FarSight(level, layouts).logits(here.repeat(3, 1), at((6.5, 8.5), (3.0, 5.0), (10.0, 5.0)))
     assert logits[:2].min() > 0 > logits[2] + 1
 
 
@@ -199,7 +207,7 @@ def test_codes_are_far_from_each_other_and_lead_where_one_can_get() -> None:
     here = at((6.5, 5.0)).repeat(len(level.codebook), 1)
     layouts = level.layout(stored.features)
     after = level(layouts, here, level.codebook)
-    believed = after[level.logits(layouts, here, after) > 0]
+    believed = after[FarSight(level, layouts).logits(here, after) > 0]
     assert len(believed) > 2 and (believed[:, 0] < WALL).all() and torch.pdist(believed[:, PLACE]).max() > 2
 
 
@@ -227,8 +235,8 @@ def planner(below: Below) -> FarWayPlanner:
     level, stored = practised()
     layouts, sizes = level.layout(stored.features), (1.0, 1.0, 1e6, 1e6, 0.5)
     return FarWayPlanner(
-        LatentAStar(resolution=sizes, max_expansions=300), LayoutDynamics(level, layouts, Discrete(5), 1e9),
-        FarEdges(level, layouts, doubt=-1.0, caution=1.0), below, torch.tensor(1.0), near=1.0, bound=20.0,
+        LatentAStar(resolution=sizes, max_expansions=300), FarSight(level, layouts), -1.0, 1.0, below,
+        torch.tensor(1.0), near=1.0, bound=20.0,
         generator=torch.Generator().manual_seed(0),
     )  # fmt: skip
 

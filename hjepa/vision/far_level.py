@@ -111,9 +111,13 @@ class FarLevel(nn.Module):
 
     def forward(self, layouts: Tensor, states: Tensor, actions: Tensor) -> Tensor:
         """[M, C, h, w] layouts, [..., 5] states and [..., A] macro-actions to the [..., 5] states a stride later."""
-        flat, moves = states.reshape(-1, STATE), actions.reshape(-1, 1, self.action_dim)
-        after = self.arrive(self._seen(layouts, flat), moves).squeeze(1)
-        return torch.cat([flat[:, PLACE] + after[:, :2], after[:, 2:], flat[:, LAYOUT:]], -1).view(states.shape)
+        flat = states.reshape(-1, STATE)
+        return self.step(self.around(layouts, flat), flat, actions.reshape(-1, self.action_dim)).view(states.shape)
+
+    def step(self, seen: Tensor, states: Tensor, actions: Tensor) -> Tensor:
+        """[N, 3, taps, taps] of :meth:`around`, [N, 5] states and [N, A] macro-actions to the [N, 5] states to come."""
+        after = self.arrive(seen, actions.unsqueeze(1)).squeeze(1)
+        return torch.cat([states[:, PLACE] + after[:, :2], after[:, 2:], states[:, LAYOUT:]], -1)
 
     def arrive(self, seen: Tensor, moves: Tensor) -> Tensor:
         """[N, 3, taps, taps] of :meth:`around` and [N, n, A] macro-actions to [N, n, 4] ways and motions at their ends.
@@ -129,17 +133,6 @@ class FarLevel(nn.Module):
         """[N, 3, taps, taps] of :meth:`around` and [N, n, 2] ways to [N, n] logits that a stride can make them."""
         logits = grid_sample(seen[:, :1], (ways / self.reach).unsqueeze(2), align_corners=True, padding_mode="border")
         return logits[:, 0, :, 0].masked_fill(ways.abs().amax(-1) > self.reach, HOPELESS)
-
-    def logits(self, layouts: Tensor, before: Tensor, after: Tensor) -> Tensor:
-        """[M, C, h, w] layouts and [N, 5] states to [N] logits that a stride can lead from the former to the latter."""
-        ways = after[:, None, PLACE] - before[:, None, PLACE]
-        return self.judge(self._seen(layouts, before), ways).squeeze(1)
-
-    def _seen(self, layouts: Tensor, states: Tensor) -> Tensor:
-        """:meth:`around` for [N, 5] states, looked at once where the same state comes several times in succession."""
-        fresh = torch.ones(len(states), dtype=torch.bool, device=states.device)
-        fresh[1:] = (states[1:] != states[:-1]).any(-1)
-        return self.around(layouts, states[fresh])[fresh.cumsum(0) - 1]
 
 
 def _square(side: Tensor) -> Tensor:

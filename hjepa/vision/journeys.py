@@ -57,6 +57,9 @@ def imagine(
         strides: T.
         reach: cells to all sides of a beginning in which places out of reach are drawn.
         generator: of what is kept of many.
+
+    Raises:
+        ValueError: where no beginning is left.
     """
     states, owner = begins, torch.arange(len(begins), device=begins.device)
     ways = begins.new_zeros(len(begins), 0, 2)
@@ -114,4 +117,6 @@ def _sample(
         if len(missed) == ENDS:
             some = torch.randint(len(ends), (ENDS,), generator=generator).to(ends.device)
             picked.append((begin, made[some], ends[some], missed))
+    if not picked:
+        raise ValueError("practice: the level below believes no journey, or every one; it needs more training")
     return Journeys(*(torch.stack(part) for part in zip(*picked, strict=True)))

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from hjepa.vision.agent import VisionAgent
-from hjepa.vision.far_level import FarLevel
-from hjepa.vision.far_ways import FarEdges, FarPlanning, FarWayPlanner
+from hjepa.vision.far_ways import FarPlanning, FarSight, FarWayPlanner
 from hjepa.vision.optimised_ways import TopConfig, other_ways
 from hjepa.vision.place_level import LAYOUT, PLACE, STATE, PlaceLevel
 from hjepa.vision.spatial_level import Backdrop, SpatialLevel
@@ -89,14 +88,14 @@ class LayoutDynamics:
         strongest: largest norm of an action of the world that was recorded; longer ones are shortened to it.
     """
 
-    level: PlaceLevel | SpatialLevel | FarLevel
+    level: PlaceLevel | SpatialLevel
     layouts: Ground
     actions: Box | Discrete
     strongest: float
 
     def step(self, state: Tensor, action: Tensor) -> Tensor:
         """[..., D] states and [..., A] actions, or [...] numbers of codes, to the [..., D] predicted states."""
-        if isinstance(self.level, PlaceLevel | FarLevel) and isinstance(self.actions, Discrete):
+        if isinstance(self.level, PlaceLevel) and isinstance(self.actions, Discrete):
             return self.level(self.layouts, state, self.level.codebook[action])
         norm = torch.linalg.vector_norm(action, dim=-1, keepdim=True)
         return self.level(self.layouts, state, action * (self.strongest / norm.clamp_min(self.strongest)))
@@ -124,13 +123,14 @@ def vision_hierarchy(
     )
     far = len(above) == len(agent.stack) - 1 and agent.stack.far is not None
     tops = [TopConfig()] * (len(above) - 1) + [config.top]
-    near = replace(config, expansions=config.far.expansions) if far else config
     levels = [
-        _level(agent, layouts, replace(near, top=top), k, generator)
+        _level(agent, layouts, replace(config, top=top), k, generator)
         for k, (layouts, top) in enumerate(zip(above[: len(above) - far], tops, strict=False), 2)
     ]
     if far:
-        levels.append(_far_level(agent, above[-1], config, levels[-1].planner, generator))
+        near = replace(config, expansions=config.far.expansions, top=TopConfig())
+        walker = _level(agent, above[-2], near, len(above), generator).planner
+        levels.append(_far_level(agent, above[-1], config, walker, generator))
     return HierarchicalPlanner(controller, levels)
 
 
@@ -158,6 +158,7 @@ def _level(
         lookahead=(config.lookahead if k == 2 else 1.0) * stride,
         patience=config.patience * stride,
         off_path=config.off_path * stride,
+        forgiving=True,
     )
 
 
@@ -188,8 +189,9 @@ def _far_level(
     stride, pace = level.config.stride, agent.stack.pace
     planner = FarWayPlanner(
         _a_star(how.resolution, how.weight, config.expansions),
-        LayoutDynamics(level, layouts, Discrete(len(level.codebook)), FREE),
-        FarEdges(level, layouts, how.doubt, how.caution),
+        FarSight(level, layouts),
+        how.doubt,
+        how.caution,
         below,
         pace,
         near=how.near,
@@ -202,6 +204,9 @@ def _far_level(
         lookahead=stride,
         patience=config.patience * stride,
         off_path=config.off_path * stride,
+        reached=how.reached * stride,
+        window=1,
+        forgiving=True,
     )
 
 
