@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -10,8 +11,9 @@ import pytest
 
 from hjepa.vision.layout_objective import LayoutRegularizer
 from hjepa.vision.optimised_ways import TopPlanner
+from hjepa.vision.planning import VisionPlanning
 from scripts import _ablate_study, ablate
-from scripts._ablate_rows import CALLS, Small, Study, rows_of
+from scripts._ablate_rows import CALLS, Row, Small, Study, rows_of
 from scripts._ablate_tables import measured
 from scripts._cli import run
 from tests.seen_mazes import glancing
@@ -97,6 +99,9 @@ def test_what_was_measured_is_not_measured_again(
     glancing().save(tmp_path / "agent")
     where = f"--agent {tmp_path / 'agent'} --out {tmp_path / 'out'} --distances 9 12"
     words = f"{where} --time-limit 4 --episodes 2 --only caution".split()
+    quick = VisionPlanning(samples=8, iterations=1, horizon=4, expansions=20)
+    rows = [Row(f"caution {nats:.0f}", "A*", replace(quick, caution=nats)) for nats in (0.0, 3.0)]
+    monkeypatch.setattr(ablate, "rows_of", lambda study, small: [Row("reference", "A*"), *rows])
     run(ablate.main, words)
     cells = [json.loads(line) for line in (tmp_path / "out" / "planners.jsonl").read_text().splitlines()]
     assert [one["row"] for one in cells] == ["caution 0", "caution 3"] and all(one["top_plans"] > 0 for one in cells)
