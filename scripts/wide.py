@@ -23,11 +23,10 @@ from hjepa.metrics import wilson_interval
 from hjepa.pretrained import pretrained
 from hjepa.vision.actor import VisionActor
 from hjepa.vision.agent import VisionAgent
-from hjepa.vision.planning import VisionPlanning
 from scripts._cli import Flat, run
 from scripts._evaluate_seen import look_and_act
 from scripts._machine import use_device
-from scripts._mazes_seen import TASK, MazeTrials, Size
+from scripts._mazes_seen import DIVERSE_MAZE, TASK, MazeTrials, Size
 from scripts._tasks import agent_folder
 from scripts._wide_figure import wide_figure
 from viz.figures import save
@@ -105,7 +104,7 @@ def main(options: Flat[Options]) -> None:
 def _row(agent: VisionAgent, far: Far, levels: int, nodes: int, options: Options, done: dict[str, Result]) -> Result:
     """All batches of one row, those that are missing being measured, and what they come to."""
     trials = MazeTrials(size=far.size, distances=(far.distance,), time_limit=far.time_limit)
-    planning = replace(VisionPlanning(), expansions=nodes)
+    planning = replace(DIVERSE_MAZE.planning, expansions=nodes)
     batches = []
     for first in range(0, options.episodes, options.batch):
         count = min(options.batch, options.episodes - first)

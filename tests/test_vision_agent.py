@@ -94,7 +94,8 @@ def test_mazes_of_trials_are_none_of_those_learned_from() -> None:
 def test_train_and_evaluate_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small = ["--size", "small", "--mazes", "2", "--rows", "600", "--out", str(tmp_path / "run")]
     quick = ["--train.steps", "2", "--train.batch", "2", "--train.upper-steps", "2", "--train.upper-batch", "2"]
-    train_seen(["diverse-maze", *small, *quick])
+    practice = ["--train.practice-steps", "1", "--train.pictures", "1"]
+    train_seen(["diverse-maze", *small, *quick, *practice])
     result = tmp_path / "result.json"
     where = ["--agent", str(tmp_path / "run"), "--size", "small", "--mazes", "2", "--distances", "2", "4"]
     how = ["--episodes", "3", "--time-limit", "6", "--planning.expansions", "10", "--json", str(result)]
