@@ -28,7 +28,7 @@ def wide_figure(rows: Sequence[Row], theme: str | Theme = "paper") -> Figure:
     distances = sorted({(row["distance"][0], row["distance"][1], row["size"]) for row in rows})
     places = {distance: number for number, distance in enumerate(distances)}
     with matplotlib.rc_context(look.rc()):
-        figure = Figure(figsize=(8.4, 3.4), layout="constrained")
+        figure = Figure(figsize=(8.4, 3.7), layout="constrained")
         success, effort = figure.subplots(1, 2, sharex=True)
         for number, way in enumerate(ways):
             mine = [row for row in rows if (row["levels"], row["expansions"]) == way]
@@ -44,7 +44,7 @@ def wide_figure(rows: Sequence[Row], theme: str | Theme = "paper") -> Figure:
         for axes in (success, effort):
             axes.set_xlabel("cells between start and goal, and the mazes")
         handles, names = success.get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside lower center", ncols=len(ways), frameon=False)
+        figure.legend(handles, names, loc="outside lower center", ncols=2, frameon=False)
     return figure
 
 
