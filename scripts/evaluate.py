@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -154,10 +155,15 @@ def _write_json(path: Path, result: dict[str, Any]) -> None:
     path.write_text(json.dumps(result, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
-if __name__ == "__main__":
-    words = [word for word in sys.argv[1:] if word != "--debug"]
-    if PROBE in words or seen_world(words):
-        seen = probe_seen if PROBE in words else evaluate_seen
-        run(lambda: seen(words), [word for word in sys.argv[1:] if word == "--debug"])
+def start(args: Sequence[str]) -> None:
+    """Runs the script with its command line's arguments."""
+    debug = [word for word in args if word == "--debug"]
+    rest = [word for word in args if word != "--debug"]
+    if PROBE in rest or seen_world(rest):
+        run(lambda: (probe_seen if PROBE in rest else evaluate_seen)(rest), debug)
     else:
-        run(main, description=__doc__)
+        run(main, args, description=__doc__)
+
+
+if __name__ == "__main__":
+    start(sys.argv[1:])

@@ -19,6 +19,8 @@ from hjepa.config import from_toml
 from hjepa.evaluate import Report
 from hjepa.pretrained import shipped
 from scripts._cli import run
+from scripts._probe_seen import PROBE
+from scripts._seen_worlds import SEEN
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -56,7 +58,8 @@ def help_of(script: str) -> str:
     start = module.start if hasattr(module, "start") else lambda args: run(module.main, args)
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        for subcommand in ([], *([name] for name in getattr(module, "BENCHMARKS", {}))):
+        words = [*getattr(module, "BENCHMARKS", {}), *(SEEN if hasattr(module, "seen_world") else ())]
+        for subcommand in ([], *([word] for word in words), *([[PROBE]] if hasattr(module, "PROBE") else [])):
             with pytest.raises(SystemExit):
                 start([*subcommand, "--help"])
     return printed.getvalue()
