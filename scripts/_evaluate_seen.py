@@ -20,7 +20,7 @@ from hjepa.vision.agent import VisionAgent
 from hjepa.vision.planning import VisionPlanning
 from scripts._machine import use_device
 from scripts._seen import Row, SeenTasks, SeenWorld, Trials
-from scripts._seen_figure import draw_episode
+from scripts._seen_figure import draw_episode, require_drawable
 from scripts._seen_flags import parse
 from scripts._seen_worlds import seen_world
 from scripts._tasks import agent_folder
@@ -64,6 +64,8 @@ def main(world: SeenWorld, options: Options, trials: Trials, planning: VisionPla
     learned = agent.card.get("task", world.name)
     if learned != world.name:
         raise ValueError(f"{options.agent}: this agent is for {learned!r}, expected one for {world.name!r}")
+    if options.figure is not None:
+        require_drawable(trials.rows(agent.card, options.seed)[-1].tasks(0, 1), options.figure)
     levels = len(agent.stack) if options.levels is None else options.levels
     print(f"{world.name}, {trials.protocol}; {levels} levels, seed {options.seed}")
     print(
@@ -73,7 +75,7 @@ def main(world: SeenWorld, options: Options, trials: Trials, planning: VisionPla
     rows = [_row(agent, row, levels, planning, options) for row in trials.rows(agent.card, options.seed)]
     if options.figure is not None:
         last = trials.rows(agent.card, options.seed)[-1]
-        title = f"{world.name}, {world.heading}: {last.name}; {levels} levels"
+        title = f"{world.name}, {last.name} {world.heading}, {levels} levels"
         print(draw_episode(VisionActor(agent, levels, planning, options.seed), last.tasks(0, 1), title, options.figure))
     if options.json is not None:
         options.json.parent.mkdir(parents=True, exist_ok=True)

@@ -10,21 +10,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import max_pool2d
 
 from hjepa.vision.actor import VisionActor
 from hjepa.vision.diagnostics import Affine
 from hjepa.vision.place_level import PLACE
 from planners.trace import Decision, Episode, LevelView
+from scripts._oracle_walls import TrueWalls
 from scripts._seen import SeenTasks
+from viz.backdrop import Extent
 from viz.figures import SUFFIXES, save
 from viz.record import write_gif
-from viz.seen import seen_figure
+from viz.seen import Picture, seen_figure
 from worlds import DiverseMazeTasks
 from worlds.maps import CELL_SIZE, Map
 
 Points = NDArray[np.float32]
 Show = Callable[[Tensor], Points]
-"""[..., D] states of a level to their [..., 2] places in pictures of mazes."""
+"""[..., 2] places, or states of a level, to [..., 2] places in a picture."""
 GLANCES = 64
 """Places that are looked at to tell where in the world what the agent has in mind would be."""
 
@@ -34,13 +37,13 @@ class Recorded:
     """One episode.
 
     Attributes:
-        map: its maze.
-        episode: what happened and what was planned, in the units of pictures of mazes.
+        ground: its maze, or a picture of its layout.
+        episode: what happened and what was planned, in the units in which the ground is drawn.
         first: [3, H, W] the first frame that the agent saw.
         goal: [3, H, W] what it was shown of the goal.
     """
 
-    map: Map
+    ground: Map | Picture
     episode: Episode
     first: NDArray[np.uint8]
     goal: NDArray[np.uint8]
@@ -50,56 +53,69 @@ def draw_episode(actor: VisionActor, seen: SeenTasks, title: str, path: Path) ->
     """Runs the first of some episodes, and draws it: a film (.gif) or a figure.
 
     Raises:
-        ValueError: for a world whose layouts are no mazes of cells, or a file of another kind.
+        ValueError: for a file of another kind, or a film of a world that is no maze of cells.
     """
-    if path.suffix.lower() not in (*SUFFIXES, ".gif"):
-        raise ValueError(f"{path}: expected a file ending in {', '.join((*SUFFIXES, '.gif'))}")
+    require_drawable(seen, path)
     recorded = record(actor, seen, title)
-    if path.suffix.lower() == ".gif":
-        return write_gif(recorded.map, recorded.episode, path)
-    figure = seen_figure(recorded.map, recorded.episode, recorded.first, recorded.goal)
-    return save(figure, path)
+    if isinstance(recorded.ground, Map) and path.suffix.lower() == ".gif":
+        return write_gif(recorded.ground, recorded.episode, path)
+    return save(seen_figure(recorded.ground, recorded.episode, recorded.first, recorded.goal), path)
+
+
+def require_drawable(seen: SeenTasks, path: Path) -> None:
+    """Finds mistakes before anything is run; see :func:`draw_episode`."""
+    suffixes = (*SUFFIXES, ".gif") if isinstance(seen.tasks, DiverseMazeTasks) else SUFFIXES
+    if path.suffix.lower() not in suffixes:
+        raise ValueError(f"{path}: expected a file ending in {', '.join(suffixes)}")
 
 
 def record(actor: VisionActor, seen: SeenTasks, title: str) -> Recorded:
     """Runs the first of some episodes."""
-    tasks = seen.tasks
-    if not isinstance(tasks, DiverseMazeTasks):
-        raise ValueError(f"--figure draws mazes of cells; {type(tasks).__name__} has none")
+    tasks, draw = seen.tasks, _drawn(seen)
     frames, goals = seen.reset()
     actor.begin(goals)
     only = np.arange(seen.num_envs) == 0
-    show = _to_pictures(actor, seen)
+    calibration = _calibration(actor, seen)
     first, places, decisions = frames[0], [tasks.states()[0, :2]], list[Decision]()
     success = np.zeros(seen.num_envs, bool)
     while seen.active()[0]:
         actions = actor.act(frames, only)
         if actor.fresh:
-            decisions.append(_decision(actor, len(places) - 1, show))
+            decisions.append(_decision(actor, len(places) - 1, lambda states: draw(calibration(states[..., PLACE]))))
         frames, success = seen.step(actions)
         places.append(tasks.states()[0, :2])
-    way = _of_map(torch.stack(places))
-    episode = Episode(way, _of_map(tasks.goals[0]), bool(success[0]), decisions, title)
-    return Recorded(tasks.layouts.maps[int(tasks.maps[0])], episode, first, goals[0])
+    episode = Episode(draw(torch.stack(places)), draw(tasks.goals[0]), bool(success[0]), decisions, title)
+    return Recorded(_ground(seen), episode, first, goals[0])
 
 
-def _of_map(places: Tensor) -> Points:
-    """[..., 2] places in cells from the corner to those of pictures of mazes, whose first cell's middle is one less."""
-    return (CELL_SIZE * (places - 1.5)).numpy().astype(np.float32)
+def _drawn(seen: SeenTasks) -> Show:
+    """From [..., 2] places in the world to those in its picture: in one of a maze, cells are larger."""
+    in_maze = isinstance(seen.tasks, DiverseMazeTasks)
+    factor, offset = (CELL_SIZE, -1.5 * CELL_SIZE) if in_maze else (1.0, 0.0)  # a maze's first middle is at -CELL_SIZE
+    return lambda places: (factor * places + offset).numpy().astype(np.float32)
 
 
-def _to_pictures(actor: VisionActor, seen: SeenTasks) -> Show:
-    """Where in the world a place of the agent's is, by what it makes of some places on the floor."""
-    tasks, stack = seen.tasks, actor.stack
-    assert isinstance(tasks, DiverseMazeTasks)
-    cells = tasks.layouts.maps[int(tasks.maps[0])].free_cells()
-    generator = np.random.default_rng(0)
-    picked = cells[generator.integers(len(cells), size=GLANCES)][:, ::-1] + generator.uniform(0.2, 0.8, (GLANCES, 2))
-    places = torch.from_numpy(picked.astype(np.float32))
+def _ground(seen: SeenTasks) -> Map | Picture:
+    """What the first episode takes place in."""
+    tasks, raster = seen.tasks, seen.raster
+    if isinstance(tasks, DiverseMazeTasks):
+        return tasks.layouts.maps[int(tasks.maps[0])]
+    image = raster.backgrounds[int(tasks.maps[0]), :3].permute(1, 2, 0).numpy()
+    left, right, bottom = ((edge - raster.offset) / raster.scale for edge in (0, image.shape[1], image.shape[0]))
+    return Picture(image, Extent(left, right, left, bottom))
+
+
+def _calibration(actor: VisionActor, seen: SeenTasks) -> Affine:
+    """From the agent's places to those of the world, by what it makes of some on the floor of the first layout."""
+    tasks, stack, raster = seen.tasks, actor.stack, seen.raster
+    number = tasks.maps[:1].expand(GLANCES)
+    solid = TrueWalls.of(raster).solid[int(tasks.maps[0])]
+    floor = (~max_pool2d(solid[None].float(), 5, 1, 2)[0].bool()).nonzero()  # so far from walls that all of it is seen
+    picked = floor[torch.randint(len(floor), (GLANCES,), generator=torch.Generator().manual_seed(0))]
+    places = (picked.flip(1) + 0.5 - raster.offset) / raster.scale
     with torch.no_grad():
-        found = stack.places(stack.backbone(seen.raster(places, tasks.maps[:1].expand(GLANCES))))
-    calibration = Affine.fit(found, places)
-    return lambda states: _of_map(calibration(states[..., PLACE]))
+        found = stack.places(stack.backbone(raster(places, number)))
+    return Affine.fit(found, places)
 
 
 def _decision(actor: VisionActor, step: int, show: Show) -> Decision:

@@ -15,10 +15,14 @@ from hjepa.vision.planning import VisionPlanning
 from scripts import evaluate
 from scripts._probe_data import look
 from scripts._probe_seen import command_line
+from scripts._seen import SeenTasks
 from scripts._seen_figure import draw_episode, record
 from tests.seen_mazes import glancing, recorded
 from tests.test_oracle_seen import seen
 from viz.imagined import Curve, Strip, imagined_figure
+from viz.seen import Picture
+from worlds import TwoRoomsTasks, fixed_rooms, rooms_raster
+from worlds.maps import Map
 
 QUICK = VisionPlanning(samples=8, iterations=1, horizon=4, expansions=20)
 
@@ -56,7 +60,21 @@ def test_an_episode_is_recorded_as_it_was() -> None:
     np.testing.assert_allclose(episode.observations[-1], 4 * seen(12).tasks.states()[0, :2].numpy() - 6, atol=1e-5)
     assert [decision.step for decision in episode.decisions] == [0, 4, 8]
     assert [len(decision.levels) for decision in episode.decisions] == [2] * 3
-    assert found.map.cells.shape == (6, 6) and found.first.shape == found.goal.shape == (3, 64, 64)
+    assert isinstance(found.ground, Map) and found.ground.cells.shape == (6, 6)
+    assert found.first.shape == found.goal.shape == (3, 65, 65)
+
+
+def test_worlds_that_are_no_mazes_are_drawn_as_they_are_seen(tmp_path: Path) -> None:
+    rooms = fixed_rooms()
+    tasks = SeenTasks(TwoRoomsTasks(rooms, 1, 0, "first hit", 5), rooms_raster(rooms, rgb=True))
+    found = record(VisionActor(glancing(), 2, QUICK), tasks, "title")
+    assert isinstance(found.ground, Picture) and found.ground.image.shape == (65, 65, 3)
+    np.testing.assert_allclose(found.episode.goal, tasks.tasks.goals[0])
+    extent = found.ground.extent
+    assert (np.abs(found.episode.observations) < 65).all() and extent.width == extent.height == 65
+    assert width_of(draw_episode(VisionActor(glancing(), 2, QUICK), tasks, "title", tmp_path / "rooms.png")) == 1800
+    with pytest.raises(ValueError, match="expected a file ending in .png, .svg, .pdf$"):
+        draw_episode(VisionActor(glancing(), 2, QUICK), tasks, "title", tmp_path / "rooms.gif")
 
 
 @pytest.mark.parametrize("suffix", ["png", "gif"])

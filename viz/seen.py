@@ -1,6 +1,8 @@
-"""An episode of an agent that sees: its maze as people see it, and beside it the frames that the agent had to go by."""
+"""An episode of an agent that sees: its way as people see it, and beside it the frames that the agent had to go by."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import matplotlib
 import numpy as np
@@ -11,7 +13,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from planners.trace import Episode
-from viz.backdrop import Extent, MazeMap, cells_of, draw_backdrop, line_scale
+from viz.backdrop import Extent, MazeMap, cells_of, draw_backdrop, line_scale, show_extent
 from viz.figures import draw_decision
 from viz.theme import Theme, get_theme
 from worlds.maps import CELL_SIZE
@@ -19,8 +21,20 @@ from worlds.maps import CELL_SIZE
 WIDTH, HEADER, FOOTER, MARGIN, ASIDE, GAP = 9.0, 0.42, 0.42, 0.08, 2.35, 0.2  # inches
 
 
+class Picture(NamedTuple):
+    """What is drawn of a world that is no maze of cells.
+
+    Attributes:
+        image: [H, W, 3] bytes.
+        extent: that it covers, world units.
+    """
+
+    image: NDArray[np.uint8]
+    extent: Extent
+
+
 def seen_figure(
-    map: MazeMap,
+    ground: MazeMap | Picture,
     episode: Episode,
     first: NDArray[np.uint8],
     goal: NDArray[np.uint8],
@@ -29,28 +43,38 @@ def seen_figure(
     """The path that was taken, the first decision's plans, and what was seen.
 
     Args:
-        map: the maze; ``cells`` is [rows, cols].
+        ground: the maze, or a picture of the world without what moves.
         episode: what was recorded.
         first: [3, H, W] the first frame.
         goal: [3, H, W] the picture of the goal.
         theme: ``paper``, ``dark`` or a :class:`Theme`.
     """
-    look, cells = get_theme(theme), cells_of(map)
-    extent = Extent.of(cells)
+    look = get_theme(theme)
+    extent = ground.extent if isinstance(ground, Picture) else Extent.of(cells_of(ground))
     width = WIDTH - 2 * MARGIN - ASIDE - GAP
     height = width * extent.height / extent.width
     total = height + HEADER + FOOTER
     with matplotlib.rc_context(look.rc()):
         fig = Figure(figsize=(WIDTH, total))
         ax = fig.add_axes((MARGIN / WIDTH, FOOTER / total, width / WIDTH, height / total))
-        scale = line_scale(72 * CELL_SIZE * width / extent.width)
-        draw_backdrop(ax, cells, look, scale=scale)
+        scale = 1.0 if isinstance(ground, Picture) else line_scale(72 * CELL_SIZE * width / extent.width)
+        _draw_ground(ax, ground, look, scale)
         _draw_episode(ax, episode, look, scale)
         for row, (name, frame) in enumerate((("what the agent sees", first), ("the goal it is shown", goal))):
             top = FOOTER + height - row * (ASIDE + 0.32)
             _draw_frame(fig, (WIDTH - MARGIN - ASIDE, top - ASIDE), total, name, frame, look)
         _write_words(fig, episode, look)
     return fig
+
+
+def _draw_ground(ax: Axes, ground: MazeMap | Picture, theme: Theme, scale: float) -> None:
+    if isinstance(ground, Picture):
+        extent = ground.extent
+        show_extent(ax, extent)
+        edges = (extent.left, extent.right, extent.bottom, extent.top)
+        ax.imshow(ground.image, extent=edges, interpolation="nearest", zorder=1)
+    else:
+        draw_backdrop(ax, cells_of(ground), theme, scale=scale)
 
 
 def _draw_episode(ax: Axes, episode: Episode, theme: Theme, scale: float) -> None:
