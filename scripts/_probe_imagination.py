@@ -52,7 +52,8 @@ class Walks(NamedTuple):
 
     def of(self, rows: Tensor) -> Walks:
         """Some of them."""
-        return Walks(*(part[rows] for part in self[:4]), self.camera)
+        states, actions, layouts, elsewhere = (part[rows] for part in self[:4])
+        return Walks(states, actions, layouts, elsewhere, self.camera)
 
     def begin(self, stack: VisionStack) -> tuple[Latents, Latents]:
         """The first look, and the other one."""

@@ -73,7 +73,7 @@ def watch(actor: VisionActor, seen: SeenTasks, drive: Controller | None = None) 
     frames, goals = seen.reset()
     actor.begin(goals)
     active, steps, success = seen.active(), np.zeros(seen.num_envs, np.int64), np.zeros(seen.num_envs, bool)
-    states, actions, thoughts = [seen.tasks.states()], [], list[Thought]()
+    states, actions, thoughts = [seen.tasks.states()], list[Tensor](), list[Thought]()
     while active.any():
         chosen = np.asarray(actor.act(frames, active))
         if actor.fresh:

@@ -88,16 +88,16 @@ def main(world: SeenWorld, options: Options, trials: Trials, planning: VisionPla
     fit, test = (data.episodes(2 * options.seed + part, torch.device("cpu")) for part in (0, 1))
     print(f"{world.name}: {data.label}, {options.frames} frames to fit, {options.frames} others to judge by, seed "
           f"{options.seed}")  # fmt: skip
-    seen = [look(agent.stack, part, options.frames, options.seed) for part in (fit, test)]
-    result |= _probes(*seen, options.steps)
+    learned, judged = (look(agent.stack, part, options.frames, options.seed) for part in (fit, test))
+    result |= _probes(learned, judged, options.steps)
     walks = recorded_walks(test, options.walks, 40, options.seed)
-    errors = imagined_by_level(agent.stack, walks, seen[0].calibration)
+    errors = imagined_by_level(agent.stack, walks, learned.calibration)
     result["imagined against actual"] = print_horizons(errors)
     if options.episodes:
         row = trials.rows(agent.card, options.seed)[-1]
-        result |= _paths(agent, row, seen[0], trials.protocol, planning, options)
+        result |= _paths(agent, row, learned, trials.protocol, planning, options)
     if options.out is not None:
-        save_imagined(agent.stack, seen[0], walks, errors, options.decoder, options.out / "imagined.png")
+        save_imagined(agent.stack, learned, walks, errors, options.decoder, options.out / "imagined.png")
         _write(result, options.out / "probe.json")
 
 
