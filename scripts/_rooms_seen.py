@@ -140,5 +140,5 @@ EXPERIMENT = VisionExperiment(
     ),
     VisionTraining(steps=1000, batch=24, warm_up=200, upper_steps=2000, traced=5000),
 )
-PLANNING = VisionPlanning(commit=5, horizon=8, tolerance=0.6, resolution=0.7)
+PLANNING = VisionPlanning(commit=5, horizon=8, tolerance=0.6, resolution=0.7, doubt=-0.5, caution=2.0, patience=1.5)
 TWO_ROOMS = SeenWorld(TASK, TRAINING_HELP, EVALUATION_HELP, RoomsData(), RoomsTrials(), "rooms", EXPERIMENT, PLANNING)
