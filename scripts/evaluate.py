@@ -4,7 +4,7 @@ python scripts/evaluate.py ogbench/pointmaze-giant-navigate --levels 3 --episode
 
 python scripts/evaluate.py point-maze --map my-maze.txt --agent runs/mine --episodes 250 --json out/mine.json
 
-python scripts/evaluate.py diverse-maze (or two-rooms: from pictures; --help after it lists its own flags)
+python scripts/evaluate.py diverse-maze (or two-rooms, four-rooms: from pictures; --help after it lists its own flags)
 
 python scripts/evaluate.py probe --agent runs/diverse (what an agent that sees keeps, imagines, and where it fails)
 

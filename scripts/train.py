@@ -4,7 +4,7 @@ python scripts/train.py ogbench/pointmaze-giant-navigate --out runs/giant
 
 python scripts/train.py point-maze --map my-maze.txt --out runs/mine
 
-python scripts/train.py diverse-maze (or two-rooms: from pictures; --help after it lists its own flags)
+python scripts/train.py diverse-maze (or two-rooms, four-rooms: from pictures; --help after it lists its own flags)
 
 Every field of the experiment is a flag below; flags go over --config, and --config over the preset of --levels.
 """
