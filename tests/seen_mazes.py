@@ -32,7 +32,7 @@ def recorded() -> Episodes:
 
 
 @cache
-def glancing() -> VisionAgent:
+def glancing(stack: VisionConfig = STACK) -> VisionAgent:
     """An agent that has learned next to nothing, but has all its parts."""
-    trainer = train_vision(STACK, recorded(), TRAINING, Path(mkdtemp()), {})
+    trainer = train_vision(stack, recorded(), TRAINING, Path(mkdtemp()), {})
     return VisionAgent.of(trainer, {"data": {"size": "small", "mazes": 2}, "seed": 3})

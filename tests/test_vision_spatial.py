@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
 
 import numpy as np
 import pytest
@@ -21,9 +19,8 @@ from hjepa.vision.features import Attention
 from hjepa.vision.planning import VisionPlanning
 from hjepa.vision.spatial_level import PLACE, Backdrop, SpatialConfig, SpatialLevel, crop, overlay
 from hjepa.vision.spatial_objective import spatial_losses
-from hjepa.vision.train import train_vision
 from scripts._evaluate_seen import look_and_act
-from tests.seen_mazes import STACK, TRAINING, recorded
+from tests.seen_mazes import STACK, glancing
 from tests.test_vision_agent import QUICK, tasks
 
 CHANNELS = 3
@@ -126,28 +123,24 @@ def test_it_learns_where_a_dot_goes_that_is_pushed() -> None:
     assert min(errors[0]) > 0.9 and (np.mean(errors[-5:], axis=0) < (0.7, 0.5)).all()
 
 
-@cache
-def glancing() -> VisionAgent:
-    """An agent with the spatial encoder that has learned next to nothing."""
-    trainer = train_vision(replace(STACK, encoder="spatial"), recorded(), TRAINING, Path(mkdtemp()), {})
-    return VisionAgent.of(trainer, {"data": {"size": "small", "mazes": 2}, "seed": 3})
+SPATIAL = replace(STACK, encoder="spatial")
 
 
 @pytest.mark.parametrize("levels", [1, 2])
 def test_agents_act_and_are_kept(levels: int, tmp_path: Path) -> None:
-    glancing().save(tmp_path / "agent")
+    glancing(SPATIAL).save(tmp_path / "agent")
     loaded = VisionAgent.load(tmp_path / "agent")
     assert loaded.experiment.stack.encoder == "spatial"
-    first, second = (look_and_act(VisionActor(agent, levels, QUICK), tasks()) for agent in (glancing(), loaded))
+    first, second = (look_and_act(VisionActor(agent, levels, QUICK), tasks()) for agent in (glancing(SPATIAL), loaded))
     assert first.calls == second.calls > 0 and (first.steps == second.steps).all()
 
 
 def test_level_one_predicts_maps_and_the_levels_above_places() -> None:
-    actor = VisionActor(glancing(), 2, VisionPlanning(samples=4, iterations=1, horizon=3, expansions=5))
+    actor = VisionActor(glancing(SPATIAL), 2, VisionPlanning(samples=4, iterations=1, horizon=3, expansions=5))
     frames, goals = tasks().reset()
     actor.begin(goals)
     actor.act(frames)
     assert actor.session is not None and actor.session.pursuit is not None
-    side = glancing().stack.config.spatial.fovea
+    side = glancing(SPATIAL).stack.config.spatial.fovea
     assert actor.session.pursuit.states.shape[-1] == 3 + 2 * STACK.channels * side**2
     assert actor.session.track(2, 0).path.states.shape[-1] == 5

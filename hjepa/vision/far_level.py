@@ -16,7 +16,7 @@ from torch.nn.functional import grid_sample
 
 from hjepa.layers import SkipMLP
 from hjepa.vision.features import read
-from hjepa.vision.place_level import LAYOUT, MOTION, PLACE, STATE, PlaceConfig
+from hjepa.vision.place_level import LAYOUT, MOTION, PLACE, STATE, PlaceConfig, layout_head, square
 
 FINER = 2
 """Places per side at which the layout is read for each place of the patch."""
@@ -48,11 +48,7 @@ class FarLevel(nn.Module):
         super().__init__()
         self.config, self.ratio, self.action_dim = config, ratio, config.macro_dim
         width = config.hidden[0]
-        self.layout = nn.Sequential(
-            nn.Conv2d(features, config.channels, 3, padding=1, padding_mode="replicate"),
-            nn.SiLU(),
-            nn.Conv2d(config.channels, config.channels, 1),
-        )
+        self.layout = layout_head(features, config.channels)
         self.macro_action = SkipMLP(2 * ratio, config.hidden[:1], config.macro_dim)
         self.aim = nn.Linear(config.macro_dim, 2)
         self.sharpness = nn.Parameter(torch.zeros(()))
@@ -66,8 +62,8 @@ class FarLevel(nn.Module):
         self.register_buffer("support", torch.tensor([[-1.0], [1.0]]).repeat(1, self.action_dim))
         side = config.spacing * (torch.arange(config.taps) - (config.taps - 1) / 2)
         within = config.spacing / FINER * (torch.arange(FINER) - (FINER - 1) / 2)
-        self.register_buffer("taps", _square(side), persistent=False)
-        self.register_buffer("finer", _square(within), persistent=False)
+        self.register_buffer("taps", square(side), persistent=False)
+        self.register_buffer("finer", square(within), persistent=False)
 
     @property
     def reach(self) -> float:
@@ -133,9 +129,3 @@ class FarLevel(nn.Module):
         """[N, 3, taps, taps] of :meth:`around` and [N, n, 2] ways to [N, n] logits that a stride can make them."""
         logits = grid_sample(seen[:, :1], (ways / self.reach).unsqueeze(2), align_corners=True, padding_mode="border")
         return logits[:, 0, :, 0].masked_fill(ways.abs().amax(-1) > self.reach, HOPELESS)
-
-
-def _square(side: Tensor) -> Tensor:
-    """[n] numbers to the [n * n, 2] places (x, y) that they span, row by row."""
-    y, x = torch.meshgrid(side, side, indexing="ij")
-    return torch.stack([x.flatten(), y.flatten()], -1)

@@ -19,6 +19,7 @@ from torch.nn.functional import softplus
 
 from hjepa.vision.far_level import FarLevel
 from hjepa.vision.place_level import LAYOUT, PLACE, STATE
+from hjepa.vision.ways import Ways, is_refused
 from planners.astar import LatentAStar, SearchGoal
 from planners.base import Discrete, Recorder
 from planners.landmarks import NONE, Path, PathPlanner, Query, Target
@@ -202,7 +203,7 @@ class FarWayPlanner:
         target = torch.as_tensor(np.stack([query.target.point for query in queries]), device=device)
         goals = torch.zeros(len(queries), STATE, device=device)
         goals[:, PLACE], goals[:, LAYOUT] = target * self.pace, start[:, LAYOUT]
-        refused = {int(query.state[LAYOUT]): self._refused(query) for query in queries}
+        refused = {int(query.state[LAYOUT]): ways for query in queries if len(ways := self._refused(query))}
         search = replace(self.search, edge_cost=lambda before, after: self._costs(before, after, refused))
         goal = SearchGoal(target, self._estimate, 0.0, self._doubts(goals))
         plan = search.plan(self.sight, goal, start, generator=self.generator, recorder=recorder)
@@ -240,16 +241,10 @@ class FarWayPlanner:
         numbers = sorted(query.rejected | self.refused.get(int(query.state[LAYOUT]), set()))
         return torch.stack([self.ways[number] for number in numbers]) if numbers else torch.zeros(0, 2, 2)
 
-    def _costs(self, before: Tensor, after: Tensor, refused: dict[int, Tensor]) -> Tensor:
+    def _costs(self, before: Tensor, after: Tensor, refused: Ways) -> Tensor:
         """[N, 5] states and those to come next to [N] world steps, infinite for no edge and for refused ones."""
         logits = self.sight.logits(before, after)
-        closed = logits < self.doubt
-        for problem, ways in refused.items():
-            if len(ways):
-                mine = (before[:, LAYOUT] == problem).nonzero().squeeze(1)
-                ends = torch.stack([before[mine, PLACE], after[mine, PLACE]], 1)
-                apart = torch.linalg.vector_norm(ends.unsqueeze(1) - ways, dim=-1).amax(-1)
-                closed[mine] |= (apart < self.near).any(-1)
+        closed = (logits < self.doubt) | is_refused(before, after, refused, self.near)
         costs = self.sight.level.config.stride * (1 + self.caution * softplus(-logits))
         return costs.masked_fill(closed, torch.inf)
 

@@ -61,6 +61,21 @@ class PlaceConfig:
     rounds: int = 0
 
 
+def layout_head(features: int, channels: int) -> nn.Sequential:
+    """Reads a level's own layout: [N, features, h, w] to [N, channels, h, w]."""
+    return nn.Sequential(
+        nn.Conv2d(features, channels, 3, padding=1, padding_mode="replicate"),
+        nn.SiLU(),
+        nn.Conv2d(channels, channels, 1),
+    )
+
+
+def square(side: Tensor) -> Tensor:
+    """[n] numbers to the [n * n, 2] places (x, y) that they span, row by row."""
+    y, x = torch.meshgrid(side, side, indexing="ij")
+    return torch.stack([x.flatten(), y.flatten()], -1)
+
+
 @final
 class PlaceLevel(nn.Module):
     """Level ``k``: reads its own layout from the features, and predicts places and motions ``stride`` steps ahead.
@@ -89,11 +104,7 @@ class PlaceLevel(nn.Module):
         super().__init__()
         self.config, self.ratio = config, ratio
         self.action_dim = config.macro_dim if ratio > 1 else action
-        self.layout = nn.Sequential(
-            nn.Conv2d(features, config.channels, 3, padding=1, padding_mode="replicate"),
-            nn.SiLU(),
-            nn.Conv2d(config.channels, config.channels, 1),
-        )
+        self.layout = layout_head(features, config.channels)
         self.macro_action = SkipMLP(ratio * action, config.hidden[:1], config.macro_dim) if ratio > 1 else None
         self.predict = mlp(config.taps**2 * config.channels + 2 + self.action_dim, config.hidden, 4)
         self.invert = mlp(6, config.hidden[:1], self.action_dim)
@@ -103,8 +114,7 @@ class PlaceLevel(nn.Module):
         self.register_buffer("codebook", torch.zeros(config.codes, self.action_dim))
         self.register_buffer("support", torch.tensor([[-1.0], [1.0]]).repeat(1, self.action_dim))
         side = config.spacing * (torch.arange(config.taps) - (config.taps - 1) / 2)
-        y, x = torch.meshgrid(side, side, indexing="ij")
-        self.register_buffer("taps", torch.stack([x.flatten(), y.flatten()], -1), persistent=False)
+        self.register_buffer("taps", square(side), persistent=False)
 
     def note_change(self, change: Tensor) -> None:
         """Takes [2] one batch's mean squares into the running means."""

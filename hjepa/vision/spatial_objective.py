@@ -9,14 +9,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hjepa.regularizer import VICReg
+from hjepa.vision.layout_objective import LAYOUTS
 from hjepa.vision.spatial_level import PLACE, Backdrop, SpatialLevel, crop
 
 Losses = dict[str, Tensor]
 TINY = 1e-4
 SAMPLED = 20_000
 """Cells that the variance is taken over."""
-MAP_WEIGHT, MAP_VARIANCE = 1.0, VICReg(variance=1.0, covariance=0.1)
 
 
 def spatial_losses(
@@ -39,7 +38,7 @@ def spatial_losses(
         "predict": ramp * predict,
         "place": ramp * config.place_weight * read,
         "inverse": config.inverse_weight * _inverse_loss(level, maps, places, actions),
-        "layout": MAP_WEIGHT * MAP_VARIANCE.penalty(sample),
+        "layout": LAYOUTS["vicreg"].penalty(sample),
     }
 
 

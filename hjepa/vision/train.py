@@ -139,8 +139,11 @@ class VisionTrainer:
             self.stack = VisionStack(config).to(device)
             self.edges = EdgeClassifiers(level.channels for level in config.recorded).to(device)
             self.critics = Critics.of(config).to(device) if training.critic_steps else None
-            masked = MaskedLatents(self.stack.backbone, config.channels, config.patch)
-            self.masked = masked.to(device) if training.masked_steps else None
+            self.masked = (
+                MaskedLatents(self.stack.backbone, config.channels, config.patch).to(device)
+                if training.masked_steps
+                else None
+            )
         self.episodes, self.training = episodes, training
         parts = {"stack": self.stack, "edges": self.edges, "critics": self.critics, "masked": self.masked}
         self.network = nn.ModuleDict({name: part for name, part in parts.items() if part is not None})

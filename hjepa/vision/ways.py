@@ -55,13 +55,19 @@ class Edges:
         """[N, 5] states and those to come next to [N] world steps, infinite where there is no edge."""
         logits = before.new_zeros(len(before)) if self.trusted else self.reachability(self.layouts, before, after)
         costs = self.stride * (1 + self.caution * softplus(-logits))
-        closed = logits < self.doubt
-        for problem, ways in refused.items():
-            mine = (before[:, LAYOUT] == problem).nonzero().squeeze(1)
-            ends = torch.stack([before[mine, PLACE], after[mine, PLACE]], 1)
-            apart = torch.linalg.vector_norm(ends.unsqueeze(1) - ways, dim=-1).amax(-1)
-            closed[mine] |= (apart < self.near).any(-1)
+        closed = (logits < self.doubt) | is_refused(before, after, refused, self.near)
         return costs.masked_fill(closed, torch.inf)
+
+
+def is_refused(before: Tensor, after: Tensor, refused: Ways, near: float) -> Tensor:
+    """[N] whether ways between [N, 5] states are among the refused ones of their problems, within ``near`` cells."""
+    found = torch.zeros(len(before), dtype=torch.bool, device=before.device)
+    for problem, ways in refused.items():
+        mine = (before[:, LAYOUT] == problem).nonzero().squeeze(1)
+        ends = torch.stack([before[mine, PLACE], after[mine, PLACE]], 1)
+        apart = torch.linalg.vector_norm(ends.unsqueeze(1) - ways, dim=-1).amax(-1)
+        found[mine] |= (apart < near).any(-1)
+    return found
 
 
 @final
