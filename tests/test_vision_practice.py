@@ -112,7 +112,8 @@ def test_pieces_are_turned_in_eight_ways() -> None:
 def test_a_collage_is_made_of_what_was_recorded() -> None:
     torch.manual_seed(0)
     stack, episodes = VisionStack(STACK), recorded()
-    made = collage(stack, trace(stack, episodes, 4), 2, torch.Generator().manual_seed(0))
+    traces = trace(stack, episodes, 4)
+    made = collage(stack, traces, 2, torch.Generator().manual_seed(0))
     pixels = SIDE * PIECE * stack.config.patch
     assert made.frames.shape == (2, 3, pixels, pixels) and made.frames.dtype == torch.uint8
     inner = (SIDE - 2 * RIM) ** 2
@@ -120,9 +121,8 @@ def test_a_collage_is_made_of_what_was_recorded() -> None:
     where = (made.places / PIECE).floor()
     assert ((where >= RIM) & (where < SIDE - RIM)).all()
     colours = {tuple(colour) for colour in made.frames.permute(0, 2, 3, 1).flatten(0, 2)[::7].tolist()}
-    seen = episodes.camera(
-        episodes.states[:4].flatten(0, 1), episodes.layouts[:4].repeat_interleave(episodes.steps + 1)
-    )
+    some = traces.episodes
+    seen = episodes.camera(some.states.flatten(0, 1), some.layouts.repeat_interleave(episodes.steps + 1))
     assert colours <= {tuple(colour) for colour in seen.permute(0, 2, 3, 1).flatten(0, 2).tolist()}
 
 

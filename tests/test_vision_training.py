@@ -65,8 +65,16 @@ def test_traces_are_what_perception_sees() -> None:
     assert seen.states.shape == (3, 3, 5) and seen.actions.shape == (3, 10, 2)
     assert seen.states[..., 4].tolist() == [[0.0] * 3, [1.0] * 3, [2.0] * 3]
     with torch.no_grad():
-        place = stack.places(stack.backbone(episodes.camera(episodes.states[2, 9:10], episodes.layouts[2:3])))
+        seen_there = traces.episodes.camera(traces.episodes.states[2, 9:10], traces.episodes.layouts[2:3])
+        place = stack.places(stack.backbone(seen_there))
     torch.testing.assert_close(traces.places[2, 9], place[0], atol=1e-4, rtol=1e-4)
+
+
+def test_levels_above_learn_from_every_layout() -> None:
+    """Episodes are recorded layout by layout: the first ones would all be of one."""
+    episodes = recorded()
+    few = trace(VisionStack(STACK), episodes, len(episodes.layouts.unique())).episodes
+    assert few.layouts.sort().values.tolist() == episodes.layouts.unique().tolist()
 
 
 def test_every_parameter_learns() -> None:

@@ -47,6 +47,12 @@ class Episodes:
         """Actions per episode, T."""
         return self.actions.shape[1]
 
+    def spread(self, count: int) -> Episodes:
+        """``count`` of them (all, where there are no more), evenly spaced: they are recorded layout by layout."""
+        rows = torch.linspace(0, len(self.actions) - 1, min(count, len(self.actions))).round().long()
+        rows = rows.to(self.states.device)
+        return Episodes(self.states[rows], self.actions[rows], self.layouts[rows], self.camera)
+
 
 class Glimpses(NamedTuple):
     """Windows of recorded episodes, seen at some of their times.

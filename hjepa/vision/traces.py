@@ -18,7 +18,7 @@ class Traces(NamedTuple):
     """What perception makes of some episodes.
 
     Attributes:
-        episodes: as recorded; the first of them were looked at.
+        episodes: that were looked at.
         places: [E, T+1, 2] of what moves, cells of the feature map.
     """
 
@@ -42,15 +42,15 @@ class Chunk(NamedTuple):
 
 @torch.no_grad()
 def trace(stack: VisionStack, episodes: Episodes, count: int) -> Traces:
-    """Looks at every frame of the first ``count`` episodes."""
-    rows = min(count, len(episodes.actions))
-    states = episodes.states[:rows].flatten(0, 1)
-    layouts = episodes.layouts[:rows].repeat_interleave(episodes.steps + 1)
+    """Looks at every frame of ``count`` episodes, evenly spaced among all."""
+    some = episodes.spread(count)
+    states = some.states.flatten(0, 1)
+    layouts = some.layouts.repeat_interleave(some.steps + 1)
     places = [
-        stack.places(stack.backbone(episodes.camera(states[i : i + CHUNK], layouts[i : i + CHUNK])))
+        stack.places(stack.backbone(some.camera(states[i : i + CHUNK], layouts[i : i + CHUNK])))
         for i in range(0, len(states), CHUNK)
     ]
-    return Traces(episodes, torch.cat(places).view(rows, -1, 2))
+    return Traces(some, torch.cat(places).view(len(some.actions), -1, 2))
 
 
 @torch.no_grad()

@@ -282,7 +282,7 @@ class VisionTrainer:
 
     def fit(self) -> None:
         """Fits codebooks and pace to what was recorded."""
-        fit_codes(self.stack, self.episodes.actions[:FITTED], self.training.seed)
+        fit_codes(self.stack, self.episodes.spread(FITTED).actions, self.training.seed)
         fit_pace(self.stack, self.traces)
 
 
