@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from hjepa.vision.objective import level_losses
 from hjepa.vision.place_level import LAYOUT, MOTION, PLACE, PlaceConfig, PlaceLevel
 from hjepa.vision.reachability import Reachability, reachability_loss
 from hjepa.vision.stack import VisionConfig, VisionStack, states_of
@@ -66,6 +67,20 @@ def test_layouts_in_whole_numbers_are_read_and_their_gradients_pass() -> None:
     assert torch.equal(stack.level(1).settle(shaped), shaped)
     stack.eval()
     torch.testing.assert_close(stack.layouts(features, 2), read)
+
+
+def test_commitment_draws_layouts_to_whole_numbers() -> None:
+    torch.manual_seed(0)
+    layouts, actions = torch.randn(3, 2, 4, 6, 6, requires_grad=True), torch.randn(3, 5, 2)
+    found = {}
+    for weight in (0.0, 2.0):
+        shape = PlaceConfig(stride=5, channels=4, whole=True, commitment=weight)
+        stack = VisionStack(VisionConfig(levels=(PlaceConfig(), shape)))
+        found[weight] = level_losses(stack, 2, layouts, states(6).view(3, 2, 5), actions)
+    assert set(found[2.0]) - set(found[0.0]) == {"commitment"}
+    (pull,) = torch.autograd.grad(found[2.0]["commitment"], layouts)
+    wanted = 4 * (layouts - layouts.round()).detach() / layouts.numel()
+    torch.testing.assert_close(pull, wanted)
 
 
 def test_macro_actions_of_a_stack_span_its_strides() -> None:

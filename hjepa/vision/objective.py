@@ -113,6 +113,8 @@ def level_losses(
         "inverse": level.config.inverse_weight * _inverse_loss(level, states, macro_actions),
         "layout": layout_loss(layouts, how.regularizer, target, how.generator, level.config.steady),
     }
+    if level.config.commitment:  # as codes do (van den Oord et al., 2017, "Neural discrete representation learning")
+        losses["commitment"] = level.config.commitment * (layouts - layouts.detach().round()).square().mean()
     if level.macro_action is not None:
         penalty = macro_penalty(how.regularizer, macro_actions.flatten(0, 1), how.generator)
         losses["macro"] = level.config.macro_weight * penalty

@@ -33,6 +33,7 @@ class PlaceConfig:
             dropped where this is large.
         whole: whether its layout is read in whole numbers (its components have a standard deviation of about 1): what
             is left of something that was all but dropped is then gone.
+        commitment: weight of its layout being near whole numbers, so that little never makes one another.
         taps: places per side of the square in which it reads the layout; odd.
         spacing: cells between them.
         hidden: widths of its networks' hidden layers.
@@ -51,6 +52,7 @@ class PlaceConfig:
     channels: int = 12
     steady: float = 1.0
     whole: bool = False
+    commitment: float = 0.0
     taps: int = 3
     spacing: float = 0.75
     hidden: tuple[int, ...] = (96, 96)
