@@ -71,8 +71,29 @@ def test_behaviours_visit_other_rooms_as_often_as_they_should(behaviour, least, 
     assert np.bincount(data.maps, minlength=16).min() > 1
 
 
+def test_half_of_a_mixture_navigates_and_the_others_wander():
+    data = record_four_rooms(9, 4, 30, "mixed")
+    lengths = np.linalg.norm(data.actions, axis=-1)
+    noisy = np.abs(np.diff(np.arctan2(data.actions[..., 1], data.actions[..., 0]), axis=1))
+    turns = np.minimum(noisy, 2 * np.pi - noisy).mean(1)
+    assert turns[:4].min() > turns[4:].max()  # those that navigate have noise on every action, the others' turns drift
+    assert lengths[4:].min() >= 0.5 - 1e-6 and lengths.max() <= 1 + 1e-5
+    assert record_four_rooms(1, behaviour="mixed").states.shape == (1, 211, 12)
+
+
+def test_the_walls_between_rooms_are_touched_in_more_places_where_half_wander():
+    def touched(behaviour):
+        """Layouts and cells of 8 pixels in which the agent touches an inner wall."""
+        data = record_four_rooms(200, 0, behaviour=behaviour)
+        places, maps = data.states[..., :2].reshape(-1, 2).astype(np.float64), data.maps.repeat(211)
+        near = (wall_gap(maps, places) < RADIUS + 1e-3) & (abs(places - 112).min(1) < 12)
+        return len(np.unique(np.concatenate([maps[near, None], places[near].astype(np.int64) // 8], 1), axis=0))
+
+    assert touched("mixed") > 2 * touched("navigate")
+
+
 def test_unknown_behaviours_get_one_clear_line():
-    with pytest.raises(ValueError, match="behaviour navigate or wander, not 1, 210 and 'dance'"):
+    with pytest.raises(ValueError, match="behaviour navigate, wander or mixed, not 1, 210 and 'dance'"):
         record_four_rooms(1, behaviour="dance")
 
 

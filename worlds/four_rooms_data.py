@@ -26,7 +26,7 @@ from worlds.four_rooms_way import aims
 from worlds.raster import Raster, Stamp, two_colours
 from worlds.slide import slide
 
-Behaviour = Literal["navigate", "wander"]
+Behaviour = Literal["navigate", "wander", "mixed"]
 
 TURN = 20.0
 """Concentration of the data's turns (von Mises): straight enough to come from one room into the next."""
@@ -46,7 +46,8 @@ def record_four_rooms(episodes: int, seed: int = 0, steps: int = 210, behaviour:
         seed: of everything.
         steps: T (the paper's budget: 210).
         behaviour: ``navigate``: from one random goal to the next with much noise, as OGBench records its mazes;
-            ``wander``: directions that drift, blind to walls and doors.
+            ``wander``: directions that drift, blind to walls and doors, so that walls are walked into everywhere;
+            ``mixed``: the first half of the episodes navigate, the others wander.
 
     Returns:
         E episodes of [T + 1, 12] states and [T, 2] actions; the layouts' numbers say which doors are open.
@@ -56,15 +57,25 @@ def record_four_rooms(episodes: int, seed: int = 0, steps: int = 210, behaviour:
     """
     if episodes < 1 or steps < 1 or behaviour not in get_args(Behaviour):
         raise ValueError(
-            f"record_four_rooms needs episodes and steps >= 1 and behaviour navigate or wander, not {episodes}, "
+            f"record_four_rooms needs episodes and steps >= 1 and behaviour navigate, wander or mixed, not {episodes}, "
             f"{steps} and {behaviour!r}"
         )
     generator = np.random.default_rng(seed)
     maps, starts = draw_layouts(generator, episodes), draw_places(generator, (episodes,))
-    act = _navigate if behaviour == "navigate" else _wander
+    act = {"navigate": _navigate, "wander": _wander, "mixed": _either}[behaviour]
     places, actions = act(generator, maps, starts, steps)
     states = np.concatenate([places.astype(np.float32), _distractors(generator, episodes, steps)], -1)
     return Episodes(states, actions, maps)
+
+
+def _either(
+    generator: np.random.Generator, maps: NDArray[np.int64], starts: NDArray[np.float64], steps: int
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """[E, T + 1, 2] places and [E, T, 2] actions of which the first half navigate and the others wander."""
+    half = len(maps) // 2
+    first = _navigate(generator, maps[:half], starts[:half], steps)
+    second = _wander(generator, maps[half:], starts[half:], steps)
+    return np.concatenate([first[0], second[0]]), np.concatenate([first[1], second[1]])
 
 
 def _wander(
