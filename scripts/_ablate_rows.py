@@ -7,15 +7,21 @@ from typing import Literal, get_args
 
 from hjepa.vision.layout_objective import LayoutRegularizer
 from hjepa.vision.optimised_ways import TopConfig, TopPlanner
-from hjepa.vision.place_level import PlaceConfig
 from hjepa.vision.planning import VisionPlanning
 from hjepa.vision.stack import VisionConfig
 from hjepa.vision.train import VisionTraining
+from scripts._mazes_seen import FAR, PLANNING
 
 Study = Literal["planners", "levels", "losses", "encoders"]
+TITLES: dict[Study, str] = {
+    "planners": "How a trained agent plans",
+    "levels": "How many levels",
+    "losses": "Against collapse",
+    "encoders": "What level 1 sees",
+}
 CALLS = 3000
-"""States of level 2 that a plan may predict where it is not A*, which predicts 2500 to 3200 on average."""
-UNSURE = VisionPlanning(doubt=-float("inf"), caution=0.0)
+"""States of level 2 that a plan may predict where it is not A*, which predicts about as many on average."""
+UNSURE = replace(PLANNING, doubt=-float("inf"), caution=0.0)
 """Every predicted edge is believed, and costs its time."""
 
 
@@ -27,20 +33,24 @@ class Small:
     """Mazes with interiors of 8 x 8 cells, seen at 40 x 40 pixels."""
     episodes: int = 40
     """Recorded in each of them, 100 steps long."""
+    masked_steps: int = 400
+    """Of seeing what is hidden, in the row that begins with it."""
     steps: int = 800
     """Of perception and level 1."""
     upper_steps: int = 1000
     """Of the levels above."""
+    practice_steps: int = 400
+    """Of a third level that learns in imagination, in the row that has one."""
 
     def stack(self) -> VisionConfig:
         """Two levels; a cell of the maze has as many cells of the feature map as at full resolution."""
-        return VisionConfig(patch=2)
+        return VisionConfig(patch=2, window=5)
 
     def training(self, seed: int) -> VisionTraining:
         """With half of the batch and half of the steps of the default, and fewer for the levels above."""
         return VisionTraining(
             seed=seed, steps=self.steps, batch=16, warm_up=max(1, self.steps // 4), upper_steps=self.upper_steps,
-            upper_batch=64, traced=500, learning_rate=2e-3,
+            upper_batch=64, traced=500, learning_rate=2e-3, pictures=16,
         )  # fmt: skip
 
 
@@ -52,11 +62,19 @@ class Variant:
         name: of its folder.
         stack: its shape.
         train: how it is trained, by what differs from the reference.
+        after: the phase of the reference's training up to which both are the same, so that it is taken over from
+            there; None where there is none.
     """
 
     name: str
     stack: VisionConfig
     train: dict[str, object] = field(default_factory=dict)
+    after: Literal["perception", "upper"] | None = None
+
+
+def reference(small: Small) -> Variant:
+    """The agent that all others of the training studies are compared with."""
+    return Variant("reference", small.stack())
 
 
 @dataclass(frozen=True)
@@ -73,7 +91,7 @@ class Row:
 
     name: str
     group: str
-    planning: VisionPlanning = VisionPlanning()
+    planning: VisionPlanning = PLANNING
     levels: int | None = None
     variant: Variant | None = None
 
@@ -92,24 +110,23 @@ def rows_of(study: Study, small: Small) -> list[Row]:
 
 
 def _planners() -> list[Row]:
-    """What plans at the top, with level 2's edge classifier and without, and what A* is set to."""
-    reference, top, believed, a_star = VisionPlanning(), "planner at the top", "edge classifier", "settings of A*"
-    hwm = replace(UNSURE, near=0.0, top=_top("mppi"))
+    """What plans at level 2, with its edge classifier and without, and how many levels plan."""
+    top, bare = "planner at the top of two levels", "no edge classifier, no memory of refused ways"
     names: dict[TopPlanner, str] = {
-        "mcts": "MCTS over codes", "mppi": "MPPI", "cem": "CEM", "gradient": "gradient (Adam)", "random": "random",
+        "mcts": "MCTS over codes", "cem": "CEM", "mppi": "MPPI", "gradient": "gradient (Adam)",
+        "random": "random shooting",
     }  # fmt: skip
+    forgetful = replace(UNSURE, near=0.0)
     return [
-        Row("A* over codes", top, reference),
-        *(Row(name, top, replace(reference, top=_top(planner))) for planner, name in names.items()),
-        Row("HWM-style MPPI", top, hwm),
-        Row("HWM-style MPPI, 10 x the calls", top, replace(hwm, top=_top("mppi", 10))),
-        Row("level 1 alone", top, reference, levels=1),
-        Row("A*, no classifier", believed, UNSURE),
-        Row("A*, no classifier, no memory", believed, replace(UNSURE, near=0.0)),
-        Row("caution 0", a_star, replace(reference, caution=0.0)),
-        Row("caution 3", a_star, replace(reference, caution=3.0)),
-        Row("weight 1", a_star, replace(reference, weight=1.0)),
-        Row("tolerance 0.6", a_star, replace(reference, tolerance=0.6)),
+        Row("A* over codes", top, levels=2),
+        *(Row(name, top, replace(PLANNING, top=_top(planner)), 2) for planner, name in names.items()),
+        Row("A*, bare", bare, forgetful, 2),
+        Row("HWM-style MPPI", bare, replace(forgetful, top=_top("mppi")), 2),
+        Row("HWM-style, 10 x predictions", bare, replace(forgetful, top=_top("mppi", 10)), 2),
+        Row("A*, all edges believed", "edges", UNSURE, 2),
+        Row("A*, edges shut, not priced", "edges", replace(PLANNING, caution=0.0), 2),
+        Row("level 1 alone", "levels", levels=1),
+        Row("three levels, A*", "levels", levels=3),
     ]
 
 
@@ -118,38 +135,44 @@ def _top(planner: TopPlanner, times: int = 1) -> TopConfig:
 
 
 def _levels(small: Small) -> list[Row]:
-    """One agent of four levels, of which one to four plan; and two levels that read one layout."""
-    two, group = small.stack(), "levels that plan"
+    """Levels that learn from what was recorded, up to four; a third one that learns in imagination; one layout."""
+    two, many, latents = small.stack(), "levels that plan", "layouts of two levels"
     first, second = two.levels
-    third = PlaceConfig(stride=15, rollout=2, taps=5, spacing=2.0)
-    four = (first, replace(second, stride=5), third, replace(third, stride=45))
-    deep = Variant("four-levels", replace(two, levels=four))
+    recorded = (first, second, replace(second, stride=20, rollout=3), replace(second, stride=40, rollout=2))
+    deep = Variant("four-levels", replace(two, levels=recorded), after="perception")
+    practice: dict[str, object] = {"practice_steps": small.practice_steps}
+    far = Variant("far", replace(two, levels=(first, second, FAR)), practice, after="upper")
+    shared = Variant("shared", replace(two, shared=True), after="perception")
     return [
-        *(Row(f"{k} of 4 levels", group, levels=k, variant=deep) for k in range(1, 5)),
-        Row("a latent per level", "latents of 2 levels", variant=Variant("reference", two)),
-        Row("a shared latent", "latents of 2 levels", variant=Variant("shared", replace(two, shared=True))),
+        Row("two levels", many, variant=reference(small)),
+        Row("level 1 alone", many, levels=1, variant=reference(small)),
+        Row("three levels", many, levels=3, variant=deep),
+        Row("four levels", many, variant=deep),
+        Row("three, one from imagination", many, variant=far),
+        Row("a latent per level", latents, variant=reference(small)),
+        Row("a shared latent", latents, variant=shared),
     ]
 
 
 def _losses(small: Small) -> list[Row]:
     """What keeps layouts from collapsing, and what makes attention find what moves."""
-    two = small.stack()
     names = {"vicreg": "VICReg", "sigreg": "SIGReg", "ema": "EMA", "contrastive": "contrastive", "none": "none"}
     assert set(names) == set(get_args(LayoutRegularizer))
-    variants = [Variant("reference" if key == "vicreg" else key, two, {"regularizer": key}) for key in names]
-    perception = "perception (VICReg)"
+    variants = [Variant(key, small.stack(), {"regularizer": key}) for key in names if key != "vicreg"]
     return [
-        *(Row(name, "regulariser", variant=variant) for name, variant in zip(names.values(), variants, strict=True)),
-        Row("no teaching by motion", perception, variant=Variant("untaught", two, {"taught": 0.0})),
-        Row("no hinge within episodes", perception, variant=Variant("no-hinge", two, {"within": 0.0})),
+        *(
+            Row(name, "", variant=variant)
+            for name, variant in zip(names.values(), [reference(small), *variants], strict=True)
+        ),
+        Row("VICReg, attention untaught", "", variant=Variant("untaught", small.stack(), {"taught": 0.0})),
     ]
 
 
 def _encoders(small: Small) -> list[Row]:
-    """What level 1's state is."""
-    two, group = small.stack(), "level 1"
-    spatial = Variant("spatial", replace(two, encoder="spatial"))
+    """What level 1's state is, and what its encoder learns from first."""
+    masked: dict[str, object] = {"masked_steps": small.masked_steps}
     return [
-        Row("factorised: place, motion, layout", group, variant=Variant("reference", two)),
-        Row("spatial: the feature map", group, variant=spatial),
+        Row("factorised", "", variant=reference(small)),
+        Row("factorised, masked first", "", variant=Variant("masked", small.stack(), masked)),
+        Row("spatial", "", variant=Variant("spatial", replace(small.stack(), encoder="spatial"))),
     ]
