@@ -19,7 +19,7 @@ from scripts._mazes_seen import TASK
 from scripts._tasks import agent_folder
 from worlds.maze_view import LOW, PROTOCOL, MazeView
 
-BATCH = 50
+BATCH = 25
 """Most episodes side by side."""
 Distance = tuple[int, int]
 
@@ -36,9 +36,8 @@ class Options:
     """Folder of the run or agent whose planning is studied; the shipped one by default."""
     seeds: tuple[int, ...] = (0, 1)
     """Of what small agents are trained on, and of their weights."""
-    distances: tuple[Distance, ...] | None = None
-    """Least and largest cells between start and goal; by default 9 to 12 and 13 to 16 for planners, 5 to 8 and 9 to 12
-    for what is learned."""
+    distances: tuple[Distance, ...] = ((9, 12), (13, 16))
+    """Least and largest cells between start and goal."""
     episodes: int | None = None
     """For every row, distance and seed; by default 50 for planners and 25 for what is learned."""
     time_limit: int = 250
@@ -86,11 +85,10 @@ class Cells:
     def of(self, row: Row) -> list[Cell]:
         """All cells of a row: distances, training seeds and batches of episodes."""
         options, trains = self.options, row.variant is not None
-        default: tuple[Distance, ...] = ((5, 8), (9, 12)) if trains else ((9, 12), (13, 16))
         episodes = options.episodes or (25 if trains else 50)
         return [
             self._cell(row, distance, seed, first, min(BATCH, episodes - first))
-            for distance in options.distances or default
+            for distance in options.distances
             for seed in (options.seeds if trains else (0,))
             for first in range(0, episodes, BATCH)
         ]
