@@ -13,7 +13,7 @@ from viz.ablations import Panel
 
 Measured = dict[str, Any]
 SUMMED = ("successes", "episodes", "steps", "world_steps", "top_calls", "top_plans", "calls_above", "calls", "seconds")
-LEARNED = ("place_error", "rank", "walls")
+LEARNED = ("place_error", "deviation", "rank", "walls")
 
 
 def measured(row: Row, cells: Sequence[Cell]) -> Measured:
@@ -64,7 +64,7 @@ def print_study(rows: Sequence[Measured]) -> None:
     """Prints one line per row."""
     learned = "rank" in rows[0]
     ranges = [f"{low} to {high} cells apart" for low, high in (one["distance"] for one in rows[0]["success"])]
-    own = ["place error", "rank", "walls"] if learned else ["plans"]
+    own = ["place error", "deviation", "rank", "walls"] if learned else ["plans"]
     heads = ["", *ranges, "steps", *own, "calls/plan", "calls/step", "ms/step"]
     print_columns(heads, [_cells(row, learned) for row in rows])
 
@@ -77,5 +77,5 @@ def _cells(row: Measured, learned: bool) -> list[str]:
     calls = "-" if row["calls_per_plan"] is None else f"{row['calls_per_plan']:,.0f}"
     own = [f"{row['plans_per_episode']:.1f}"]
     if learned:
-        own = [f"{row['place_error']:.2f}", f"{row['rank']:.1f}", f"{row['walls']:.2f}"]
+        own = [f"{row[name]:.{1 if name == 'rank' else 2}f}" for name in LEARNED]
     return [row["name"], *shown, steps, *own, calls, f"{row['calls_per_step']:,.0f}", f"{row['ms_per_step']:.1f}"]

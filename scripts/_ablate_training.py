@@ -100,7 +100,8 @@ def perception(agent: VisionAgent, view: MazeView, seed: int) -> dict[str, float
 
     Returns:
         ``place_error``: cells of the maze between true places and the best affine map of seen ones, root mean square;
-        ``rank``: effective rank of level 2's layouts; ``walls``: R^2 of wall or floor, read from these linearly.
+        ``deviation``: standard deviation of level 2's layouts, and ``rank``: their effective rank; ``walls``: R^2 of
+        wall or floor, read from them linearly.
     """
     mazes = held_out("large", HELD_OUT, seed, lessons_layouts(agent.card))
     seen = _record(mazes, LOOKED_AT, seed, view)
@@ -112,6 +113,7 @@ def perception(agent: VisionAgent, view: MazeView, seed: int) -> dict[str, float
     cells = layouts.permute(0, 2, 3, 1).flatten(0, 2)
     return {
         "place_error": _misfit(agent.stack.places(features), states[:, :2]),
+        "deviation": float(cells.std(0).mean()),
         "rank": effective_rank(cells),
         "walls": linear_probe(cells, _walls(mazes, layouts.shape[-1])[numbers[some]].flatten()),
     }

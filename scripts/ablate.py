@@ -14,7 +14,8 @@ python scripts/ablate.py --study losses --seeds 0 1 2 --out runs/ablate
 
 Results are kept batch by batch: what is there is not measured again, and --episodes and --seeds can be raised later.
 Columns: predictions of the topmost level per plan, and of all levels per world step; the error of seen places in cells
-of the maze; effective rank of level 2's layouts, and how well walls are read from them linearly (R^2).
+of the maze; standard deviation and effective rank of level 2's layouts, and how well walls are read from them linearly
+(R^2).
 """
 
 from __future__ import annotations

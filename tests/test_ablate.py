@@ -86,7 +86,7 @@ def test_a_row_without_success() -> None:
 
 def test_the_figure_shows_every_row_and_group() -> None:
     rows = [measured(STAR, [cell(25)]), measured(Row("MPPI", "other"), [cell(5, calls_above=0)])]
-    learned = [measured(Row("none", ""), [cell(25, place_error=0.2, rank=3.0, walls=0.1)])]
+    learned = [measured(Row("none", ""), [cell(25, place_error=0.2, deviation=1.0, rank=3.0, walls=0.1)])]
     figure = ablations_figure([panel("planners", rows), panel("losses", learned)])
     planners, planners_beside, losses, losses_beside = figure.axes
     written = [text.get_text() for text in planners.texts]
