@@ -14,7 +14,7 @@ from scripts._mazes_seen import FAR, PLANNING
 
 Study = Literal["planners", "levels", "losses", "encoders"]
 TITLES: dict[Study, str] = {
-    "planners": "How a trained agent plans",
+    "planners": "What plans, and on which edges",
     "levels": "How many levels",
     "losses": "Against collapse",
     "encoders": "What level 1 sees",
@@ -30,7 +30,7 @@ UNSURE = replace(PLANNING, doubt=-float("inf"), caution=0.0)
 
 @dataclass(frozen=True)
 class Small:
-    """How agents of the training studies learn: from little, at low resolution, in few steps."""
+    """How agents learn here: from little, at low resolution, in few steps."""
 
     mazes: int = 25
     """Mazes with interiors of 8 x 8 cells, seen at 40 x 40 pixels."""
@@ -59,7 +59,7 @@ class Small:
 
 @dataclass(frozen=True)
 class Variant:
-    """An agent of a training study.
+    """An agent that is trained here.
 
     Attributes:
         name: of its folder.
@@ -76,7 +76,7 @@ class Variant:
 
 
 def reference(small: Small) -> Variant:
-    """The agent that all others of the training studies are compared with."""
+    """The agent that all others are compared with."""
     return Variant("reference", small.stack())
 
 
@@ -89,7 +89,7 @@ class Row:
         group: of rows that belong together.
         planning: how the agent plans.
         levels: that plan; None for all.
-        variant: who plans, in a training study.
+        variant: who plans; None for an agent that was given.
     """
 
     name: str
@@ -103,7 +103,7 @@ def rows_of(study: Study, small: Small) -> list[Row]:
     """All rows of a study; the first one is the reference."""
     match study:
         case "planners":
-            return _planners()
+            return _planners(reference(small))
         case "levels":
             return _levels(small)
         case "losses":
@@ -112,25 +112,24 @@ def rows_of(study: Study, small: Small) -> list[Row]:
             return _encoders(small)
 
 
-def _planners() -> list[Row]:
-    """What plans at level 2, with its edge classifier and without, and how many levels plan."""
-    top, bare = "planner at the top of two levels", "no edge classifier, no memory of refused ways"
+def _planners(agent: Variant) -> list[Row]:
+    """What plans at level 2 of two levels, with its edge classifier and without."""
+    top, bare = "planner at the top", "no edge classifier, no memory of refused ways"
     names: dict[TopPlanner, str] = {
         "mcts": "MCTS over codes", "cem": "CEM", "mppi": "MPPI", "gradient": "gradient (Adam)",
         "random": "random shooting",
     }  # fmt: skip
     forgetful = replace(UNSURE, near=0.0)
-    return [
-        Row("A* over codes", top, levels=2),
-        *(Row(name, top, _at_the_top(planner), 2) for planner, name in names.items()),
-        Row("A*, bare", bare, forgetful, 2),
-        Row("HWM-style MPPI", bare, replace(forgetful, top=_top("mppi")), 2),
-        Row("HWM-style, 10 x predictions", bare, replace(forgetful, top=_top("mppi", 10)), 2),
-        Row("A*, all edges believed", "edges", UNSURE, 2),
-        Row("A*, edges shut, not priced", "edges", replace(PLANNING, caution=0.0), 2),
-        Row("level 1 alone", "levels", levels=1),
-        Row("three levels, A*", "levels", levels=3),
+    ways = [
+        Row("A* over codes", top),
+        *(Row(name, top, _at_the_top(planner)) for planner, name in names.items()),
+        Row("A*, bare", bare, forgetful),
+        Row("HWM-style MPPI", bare, replace(forgetful, top=_top("mppi"))),
+        Row("HWM-style, 10 x predictions", bare, replace(forgetful, top=_top("mppi", 10))),
+        Row("A*, all edges believed", "edges", UNSURE),
+        Row("A*, edges shut, not priced", "edges", replace(PLANNING, caution=0.0)),
     ]
+    return [replace(row, levels=2, variant=agent) for row in ways]
 
 
 def _at_the_top(planner: TopPlanner) -> VisionPlanning:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from hjepa.pretrained import pretrained
 from hjepa.vision.agent import VisionAgent
 from hjepa.vision.planning import VisionPlanning
 from scripts._ablate_rows import Row, Small, Study, Variant
 from scripts._ablate_training import perception, trained
 from scripts._ablate_trials import Cell, Trial, measure
-from scripts._mazes_seen import TASK
 from scripts._tasks import agent_folder
 from worlds.maze_view import LOW, PROTOCOL, MazeView
 
@@ -29,17 +28,17 @@ class Options:
     """What is changed, and where it is tried."""
 
     study: Literal["all"] | Study = "all"
-    """What is changed: how a trained agent plans, or what small agents learn; or one after another."""
+    """What is changed: how agents plan, or what they learn; or one after another."""
     only: tuple[str, ...] = ()
     """Names of rows, or parts of them; all rows by default."""
     agent: Path | None = None
-    """Folder of the run or agent whose planning is studied; the shipped one by default."""
+    """Folder of a run or an agent whose planning is studied, at full resolution; small ones by default."""
     seeds: tuple[int, ...] = (0, 1)
-    """Of what small agents are trained on, and of their weights."""
+    """Of what small agents learn from, and of their weights."""
     distances: tuple[Distance, ...] = ((9, 12), (13, 16))
     """Least and largest cells between start and goal."""
-    episodes: int | None = None
-    """For every row, distance and seed; by default 50 for planners and 25 for what is learned."""
+    episodes: int = 25
+    """For every row, distance and training seed."""
     time_limit: int = 250
     """World steps of an episode."""
     seed: int = 1000
@@ -48,7 +47,7 @@ class Options:
     """Folder for the agents that are trained, cells.jsonl, and a picture."""
 
     def __post_init__(self) -> None:
-        if self.episodes is not None and self.episodes < 1:
+        if self.episodes < 1:
             raise ValueError(f"--episodes must be at least 1, not {self.episodes}")
 
     @property
@@ -73,24 +72,22 @@ class Cells:
         self.agents: dict[tuple[str, int], VisionAgent] = {}
         self.seen: dict[tuple[str, int], dict[str, float]] = {}
 
-    def protocol(self, study: Study) -> str:
+    def protocol(self, rows: Sequence[Row]) -> str:
         """Who, where, and how long."""
         options = self.options
         who = f"training seeds {', '.join(map(str, options.seeds))}"
-        if study == "planners":
-            card = self._agent(None, 0).card
-            who = f"{'shipped' if options.agent is None else options.agent} agent, training seed {card['seed']}"
+        if rows[0].variant is None:
+            who = f"{options.agent}, training seed {self._agent(None, 0).card['seed']}"
         return f"{who}; large mazes not learned from, seed {options.seed}, at most {options.time_limit} steps"
 
     def of(self, row: Row) -> list[Cell]:
         """All cells of a row: distances, training seeds and batches of episodes."""
-        options, trains = self.options, row.variant is not None
-        episodes = options.episodes or (25 if trains else 50)
+        options = self.options
         return [
-            self._cell(row, distance, seed, first, min(BATCH, episodes - first))
+            self._cell(row, distance, seed, first, min(BATCH, options.episodes - first))
             for distance in options.distances
-            for seed in (options.seeds if trains else (0,))
-            for first in range(0, episodes, BATCH)
+            for seed in (options.seeds if row.variant is not None else (0,))
+            for first in range(0, options.episodes, BATCH)
         ]
 
     def _cell(self, row: Row, distance: Distance, seed: int, first: int, count: int) -> Cell:
@@ -132,11 +129,11 @@ class Cells:
         """Who plans: an agent that is trained here, or the one that was given."""
         name = "" if variant is None else variant.name
         if (name, seed) not in self.agents:
-            folder = self.options.agent
             if variant is not None:
                 agent = trained(variant, self.small, LOW, seed, self.options.out)
             else:
-                agent = VisionAgent.load(pretrained(TASK) if folder is None else agent_folder(folder))
+                assert self.options.agent is not None
+                agent = VisionAgent.load(agent_folder(self.options.agent))
             self.agents[name, seed] = agent
         return self.agents[name, seed]
 

@@ -60,9 +60,9 @@ def panel(study: Study, rows: Sequence[Measured]) -> Panel:
     return Panel(TITLES[study], rows, "rank", "effective rank")
 
 
-def print_study(rows: Sequence[Measured]) -> None:
+def print_study(study: Study, rows: Sequence[Measured]) -> None:
     """Prints one line per row."""
-    learned = "rank" in rows[0]
+    learned = study != "planners"
     ranges = [f"{low} to {high} cells apart" for low, high in (one["distance"] for one in rows[0]["success"])]
     own = ["place error", "deviation", "rank", "walls"] if learned else ["plans"]
     heads = ["", *ranges, "steps", *own, "calls/plan", "calls/step", "ms/step"]
