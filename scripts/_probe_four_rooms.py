@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from hjepa.vision.probes import Sample, Score, balanced_accuracy, fit_linear, mean
 from scripts._probe_data import Sight
-from scripts._probe_tables import Table
+from scripts._probe_tables import Table, distractors
 
 DOORS = 4
 
@@ -34,11 +36,23 @@ def _told(readings: Tensor, asked: Sample) -> Score:
     )
 
 
-def imprints(test: Sight) -> Table:
-    """How far distractors move the cells of a map that they are in, as a share of what its cells differ by.
+def controls(fit: Sight, test: Sight, steps: int) -> Table:
+    """What distractors' cells can be told by where there is nothing of them to be seen: chance, for a probe.
 
-    A map without them is the median of those of the same layout, whose distractors stand elsewhere.
+    It is above 0.5, as they never stand in walls, and seldom close to them.
     """
+    return distractors(_cleared(fit), _cleared(test), steps) if fit.others is not None else {}
+
+
+def _cleared(sight: Sight) -> Sight:
+    """Every map as it usually is in the same layout, without what moves or jumps."""
+    made, groups = sight.latents, sight.groups
+    maps = {k: _usual(layouts, groups) for k, layouts in made.layouts.items()}
+    return replace(sight, latents=replace(made, features=_usual(made.features, groups), layouts=maps))
+
+
+def imprints(test: Sight) -> Table:
+    """How far distractors move the cells of a map that they are in, as a share of what its cells differ by."""
     assert test.others is not None
     return {
         name: {"imprint": _imprint(latent, test.others, test.groups)}
@@ -48,10 +62,14 @@ def imprints(test: Sight) -> Table:
 
 
 def _imprint(maps: Tensor, others: Tensor, groups: Tensor) -> Score:
-    usual, moved = torch.empty_like(maps), maps.var((0, 2, 3)).sum()
-    for layout in groups.unique():
-        here = groups == layout
-        usual[here] = maps[here].median(0).values
-    shares = (maps - usual).square().sum(1) / moved
+    shares = (maps - _usual(maps, groups)).square().sum(1) / maps.var((0, 2, 3)).sum()
     cells = groups[:, None, None].expand_as(others)
     return mean(shares[others], cells[others])
+
+
+def _usual(maps: Tensor, groups: Tensor) -> Tensor:
+    """[N, C, h, w] the medians of maps of the same layout, whose distractors stand elsewhere."""
+    usual = torch.empty_like(maps)
+    for layout in groups.unique():
+        usual[groups == layout] = maps[groups == layout].median(0).values
+    return usual

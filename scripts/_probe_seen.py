@@ -19,7 +19,7 @@ from scripts import _probe_tables as tables
 from scripts._machine import use_device
 from scripts._mazes_seen import DIVERSE_MAZE
 from scripts._probe_data import Sight, look
-from scripts._probe_four_rooms import doors, imprints
+from scripts._probe_four_rooms import controls, doors, imprints
 from scripts._probe_imagination import imagined_by_level, print_horizons, recorded_walks, save_imagined
 from scripts._probe_parts import print_parts, tried
 from scripts._probe_paths import costs_along_oracle_paths
@@ -115,7 +115,11 @@ def _probes(fit: Sight, test: Sight, steps: int) -> dict[str, Any]:
         "distractors (balanced accuracy)": tables.distractors(fit, test, steps),
     }
     if test.others is not None:
-        found |= {"doors (balanced accuracy)": doors(fit, test), "distractors (share of variance)": imprints(test)}
+        found |= {
+            "distractors, from maps without them: chance (balanced accuracy)": controls(fit, test, steps),
+            "doors (balanced accuracy)": doors(fit, test),
+            "distractors (share of variance)": imprints(test),
+        }
     for title, table in found.items():
         if table:
             tables.print_table(title, table)

@@ -12,7 +12,8 @@ from hjepa.vision.latents import Latents
 from scripts._evaluate_seen import command_line as evaluate_seen
 from scripts._four_rooms_seen import FOUR_ROOMS, FourRoomsData, FourRoomsTrials
 from scripts._probe_data import Sight
-from scripts._probe_four_rooms import doors, imprints
+from scripts._probe_four_rooms import controls, doors, imprints
+from scripts._probe_tables import distractors
 from scripts._train_seen import command_line as train_seen
 from worlds.draw import AGENT
 from worlds.four_rooms_data import OTHERS
@@ -78,6 +79,27 @@ def test_imprints_are_of_maps_that_distractors_change() -> None:
     found = table["level 1 layout"]["imprint"]
     spread = float(sight(0).latents.features.var((0, 2, 3)).sum())
     assert found.value == pytest.approx(4 / spread, rel=1e-5) and found.low <= found.value <= found.high
+
+
+def test_chance_is_what_maps_tell_of_distractors_without_showing_them() -> None:
+    table, chance = (told(sight(0), sight(1), 40) for told in (distractors, controls))
+    assert table["level 1 layout"]["linear"].value == 1
+    for name in ("level 1 layout", "level 2 layout"):
+        assert chance[name]["linear"].value == pytest.approx(0.5, abs=0.06)
+
+
+def test_chance_is_above_one_half_where_distractors_keep_off_walls() -> None:
+    generator = torch.Generator().manual_seed(0)
+    walls = torch.zeros(60, 5, 5).bool()
+    walls[:, :, :2] = True
+    others = ~walls & (torch.rand(60, 5, 5, generator=generator) < 0.2)
+    maps = {2: walls.float().unsqueeze(1)}
+    state = torch.zeros(60, 5)
+    made = Sight(maps[2], Latents(maps[2], state[:, :2], state, None, maps), state, state, walls, others,
+                 torch.arange(60) % 4)  # fmt: skip
+    told = controls(made, made, 40)["level 2 layout"]["linear"].value
+    hits, rejections = 1.0, float((walls & ~others).sum() / (~others).sum())
+    assert told == pytest.approx((hits + rejections) / 2, abs=1e-5)
 
 
 def test_train_and_evaluate_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
