@@ -52,19 +52,22 @@ def _cleared(sight: Sight) -> Sight:
 
 
 def imprints(test: Sight) -> Table:
-    """How far distractors move the cells of a map that they are in, as a share of what its cells differ by."""
+    """How far distractors move the cells of a map that they are in.
+
+    As a share of what the map's cells differ by (imprint), and how many of these cells are moved at all (changed).
+    """
     assert test.others is not None
     return {
-        name: {"imprint": _imprint(latent, test.others, test.groups)}
+        name: _imprint(latent, test.others, test.groups)
         for name, latent in test.latents.named.items()
         if latent.dim() == 4
     }
 
 
-def _imprint(maps: Tensor, others: Tensor, groups: Tensor) -> Score:
-    shares = (maps - _usual(maps, groups)).square().sum(1) / maps.var((0, 2, 3)).sum()
-    cells = groups[:, None, None].expand_as(others)
-    return mean(shares[others], cells[others])
+def _imprint(maps: Tensor, others: Tensor, groups: Tensor) -> dict[str, Score]:
+    moved = (maps - _usual(maps, groups)).square().sum(1)[others]
+    cells = groups[:, None, None].expand_as(others)[others]
+    return {"imprint": mean(moved / maps.var((0, 2, 3)).sum(), cells), "changed": mean((moved > 0).float(), cells)}
 
 
 def _usual(maps: Tensor, groups: Tensor) -> Tensor:

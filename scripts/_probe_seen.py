@@ -118,7 +118,7 @@ def _probes(fit: Sight, test: Sight, steps: int) -> dict[str, Any]:
         found |= {
             "distractors, from maps without them: chance (balanced accuracy)": controls(fit, test, steps),
             "doors (balanced accuracy)": doors(fit, test),
-            "distractors (share of variance)": imprints(test),
+            "cells with distractors (share of variance, share that changes)": imprints(test),
         }
     for title, table in found.items():
         if table:

@@ -75,7 +75,8 @@ def test_doors_are_told_from_maps_that_show_them_and_not_from_others() -> None:
 
 def test_imprints_are_of_maps_that_distractors_change() -> None:
     table = imprints(sight(0))
-    assert table["level 2 layout"]["imprint"].value == 0
+    assert table["level 2 layout"]["imprint"].value == table["level 2 layout"]["changed"].value == 0
+    assert table["level 1 layout"]["changed"].value == 1
     found = table["level 1 layout"]["imprint"]
     spread = float(sight(0).latents.features.var((0, 2, 3)).sum())
     assert found.value == pytest.approx(4 / spread, rel=1e-5) and found.low <= found.value <= found.high
