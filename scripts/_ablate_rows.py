@@ -14,10 +14,10 @@ from scripts._mazes_seen import FAR, PLANNING
 
 Study = Literal["planners", "levels", "losses", "encoders"]
 TITLES: dict[Study, str] = {
-    "planners": "What plans, and on which edges",
-    "levels": "How many levels",
+    "planners": "Planners",
+    "levels": "Levels",
     "losses": "Against collapse",
-    "encoders": "What level 1 sees",
+    "encoders": "Encoders",
 }
 CALLS = 3000
 """States of level 2 that a plan may predict where it is not A*, which predicts about as many on average."""
@@ -162,12 +162,14 @@ def _levels(small: Small) -> list[Row]:
 
 
 def _losses(small: Small) -> list[Row]:
-    """What keeps layouts from collapsing."""
+    """What keeps layouts from collapsing; at last neither that nor what keeps places from it."""
     names = {"vicreg": "VICReg", "sigreg": "SIGReg", "ema": "EMA", "contrastive": "contrastive", "none": "none"}
     assert set(names) == set(get_args(LayoutRegularizer))
     variants = [Variant(key, small.stack(), {"regularizer": key}) for key in names if key != "vicreg"]
+    nothing = Variant("nothing", small.stack(), {"regularizer": "none", "taught": 0.0, "within": 0.0})
     agents = [reference(small), *variants]
-    return [Row(name, "", variant=variant) for name, variant in zip(names.values(), agents, strict=True)]
+    rows = [Row(name, "", variant=variant) for name, variant in zip(names.values(), agents, strict=True)]
+    return [*rows, Row("none, for places neither", "", variant=nothing)]
 
 
 def _encoders(small: Small) -> list[Row]:
