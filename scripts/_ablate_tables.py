@@ -55,7 +55,7 @@ def _sum(cells: Sequence[Cell]) -> Measured:
 
 def panel(study: Study, rows: Sequence[Measured]) -> Panel:
     """A study as the figure shows it."""
-    if study == "planners":
+    if study in ("planners", "levels"):
         return Panel(TITLES[study], rows, "calls_above_per_step", "predictions a step", log=True)
     return Panel(TITLES[study], rows, "rank", "effective rank")
 
