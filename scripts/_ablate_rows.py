@@ -10,7 +10,7 @@ from hjepa.vision.optimised_ways import TopConfig, TopPlanner
 from hjepa.vision.planning import VisionPlanning
 from hjepa.vision.stack import VisionConfig
 from hjepa.vision.train import VisionTraining
-from scripts._mazes_seen import FAR, PLANNING
+from scripts._mazes_seen import FAR
 
 Study = Literal["planners", "levels", "losses", "encoders"]
 TITLES: dict[Study, str] = {
@@ -21,6 +21,8 @@ TITLES: dict[Study, str] = {
 }
 CALLS = 3000
 """States of level 2 that a plan may predict where it is not A*, which predicts about as many on average."""
+PLANNING = VisionPlanning(horizon=8, samples=32, iterations=2)
+"""How the reference plans."""
 SLIGHT = 0.1
 """Strides that optimisers of trajectories pay for each nat that an edge is doubted. More of them come through than at
 A*'s price, at which many trajectories are best that stay where they are; chosen on seed 77."""

@@ -101,7 +101,7 @@ def ablations_figure(panels: Sequence[Panel], theme: str | Theme = "paper") -> F
                 axes = [_axes(fig, WIDTH * number + left, top, width, panel.lines) for left, width in PARTS]
                 _draw_panel(axes[0], axes[1], panel, styles, look)
                 top -= LINE * (panel.lines + AXIS)
-        _explain(fig, styles)
+        _explain(fig, styles, look)
     return fig
 
 
@@ -188,10 +188,11 @@ def _draw_beside(ax: Axes, panel: Panel, look: Theme) -> None:
         ax.text(1.06, place, text, {"va": "center"}, transform=after)
 
 
-def _explain(fig: Figure, styles: Styles) -> None:
-    """Which mark is which distance."""
+def _explain(fig: Figure, styles: Styles, look: Theme) -> None:
+    """Which mark is which distance, and what the small strokes are."""
     handles = [
         Line2D([], [], color=style.color, marker=style.marker, ls="", label=f"goal {low} to {high} cells away")
         for (low, high), style in styles.items()
     ]
+    handles.append(Line2D([], [], color=look.muted, marker="|", ms=5, ls="", label="a training seed"))
     fig.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False)
