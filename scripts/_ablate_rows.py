@@ -128,8 +128,8 @@ def _planners(agent: Variant) -> list[Row]:
         Row("A*, bare", bare, forgetful),
         Row("HWM-style MPPI", bare, replace(forgetful, top=_top("mppi"))),
         Row("HWM-style, 10 x predictions", bare, replace(forgetful, top=_top("mppi", 10))),
-        Row("A*, all edges believed", "edges", UNSURE),
-        Row("A*, edges shut, not priced", "edges", replace(PLANNING, caution=0.0)),
+        Row("A*, no classifier", "edge classifier", UNSURE),
+        Row("A*, edges shut, not priced", "edge classifier", replace(PLANNING, caution=0.0)),
     ]
     return [replace(row, levels=2, variant=agent) for row in ways]
 

@@ -131,18 +131,18 @@ def test_what_was_measured_is_not_measured_again(
 def test_small_agents_are_trained_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = f"--study losses --only none --out {tmp_path} {TINY}".split()
+    words = f"--study losses --only EMA --out {tmp_path} {TINY}".split()
     run(ablate.main, words)
     table = capsys.readouterr().out
     assert "place error" in table and "training seeds 0;" in table
     kept = json.loads((tmp_path / "cells.jsonl").read_text())
-    assert kept["place_error"] > 0 and kept["rank"] >= 1 and kept["variant"] == "none"
+    assert kept["place_error"] > 0 and kept["rank"] >= 1 and kept["variant"] == "ema"
     (tmp_path / "cells.jsonl").unlink()
     monkeypatch.setattr("scripts._ablate_training.train_vision", None)
     run(ablate.main, words)
     with pytest.raises(SystemExit):
         run(ablate.main, [*words, "--small.upper-steps", "3"])
-    assert "none-seed0: this agent was trained in another way" in capsys.readouterr().err
+    assert "ema-seed0: this agent was trained in another way" in capsys.readouterr().err
 
 
 def test_what_is_the_same_is_learned_once(tmp_path: Path) -> None:
